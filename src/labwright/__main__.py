@@ -1,0 +1,6 @@
+"""``python -m labwright``: the payload of every job script, and the command line by another name."""
+
+from labwright.cli.main import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Block geometry: grids, halos and tiles."""

@@ -1,0 +1,1 @@
+"""The cells recipe: instance segmentation of time-lapse images."""

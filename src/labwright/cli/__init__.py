@@ -1,0 +1,1 @@
+"""The command line: verbs, completion, tables and progress bars."""

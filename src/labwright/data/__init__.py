@@ -1,0 +1,1 @@
+"""Packs, findings, splits, the sampler and the batch gather."""

@@ -1,0 +1,1 @@
+"""The training loop, checkpoint state, devices, networks and schedules."""

@@ -1,0 +1,1 @@
+"""Parts of a step, shares of parts, claims on shares, and the local pool."""

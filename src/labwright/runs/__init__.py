@@ -1,0 +1,1 @@
+"""Run folders: publishing, journals, energy, report sections, signals, exit codes and errors."""

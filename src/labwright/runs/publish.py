@@ -1,0 +1,148 @@
+"""Publish by rename: what can be seen under its final name is complete.
+
+Write to a temporary sibling, flush, fsync, rename, fsync the folder. Leftover temporaries of a killed
+process never block anything: their names hold the process id and a counter, and ``sweep`` removes them.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import itertools
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from labwright.runs.errors import FaultError
+from labwright.runs.faults import fault
+
+TEMPORARY = ".tmp-"
+_counter = itertools.count()
+
+
+@contextmanager
+def publish(final: Path, label: str) -> Iterator[Path]:
+    """Give a temporary path to write a file or a folder at; on leaving, make it ``final``.
+
+    Args:
+        final: the name under which the thing shall be seen. What is there already is replaced.
+        label: one of ``faults.PUBLISHED``; names the fault points.
+
+    Raises:
+        FaultError: the disk is full or the folder cannot be written.
+    """
+    temporary = final.parent / f"{TEMPORARY}{os.getpid()}-{next(_counter)}-{final.name}"
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        fault(f"{label}:before-write")
+        yield temporary
+        fault(f"{label}:before-sync")
+        _sync(temporary)
+        fault(f"{label}:before-rename")
+        _replace(temporary, final)
+        sync_folder(final.parent)
+        fault(f"{label}:after-rename")
+    except OSError as error:
+        remove(temporary)
+        raise disk_error(error, final) from error
+    except BaseException:
+        remove(temporary)
+        raise
+
+
+def disk_error(error: OSError, place: Path) -> FaultError | OSError:
+    """The sentence for a full or read-only disk; any other error as it is."""
+    sentences = {
+        errno.ENOSPC: ("the disk is full", "Free some space, or put runs elsewhere with --runs DIR; run again and nothing done is lost."),
+        errno.EDQUOT: ("the disk quota is used up", "Free some space, or put runs elsewhere with --runs DIR."),
+        errno.EROFS: ("the file system is read-only", "Put runs elsewhere with --runs DIR."),
+        errno.EACCES: ("no permission to write here", "Change the folder's permissions, or put runs elsewhere with --runs DIR."),
+        errno.EPERM: ("no permission to write here", "Change the folder's permissions, or put runs elsewhere with --runs DIR."),
+    }
+    if error.errno in sentences:
+        what, todo = sentences[error.errno]
+        return FaultError(what, where=str(place), todo=todo)
+    return error
+
+
+def write_json(final: Path, value: Any, label: str) -> None:
+    """Publish ``value`` as indented JSON with sorted keys left as given."""
+    with publish(final, label) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, in hex (as ``sha256sum`` prints it)."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    """Size and SHA-256 of every file below ``folder``, by relative POSIX path, sorted."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and TEMPORARY not in str(path.relative_to(folder)))
+    return {path.relative_to(folder).as_posix(): {"size": path.stat().st_size, "sha256": digest(path)} for path in files}
+
+
+def verify(folder: Path, expected: Mapping[str, Mapping[str, Any]], *, checksums: bool) -> list[str]:
+    """What is wrong with the files below ``folder``, a sentence each; empty when all is well."""
+    problems = []
+    for name, entry in expected.items():
+        path = folder / name
+        if not path.is_file():
+            problems.append(f"{name} is missing")
+        elif path.stat().st_size != entry["size"]:
+            problems.append(f"{name} has {path.stat().st_size} bytes, not {entry['size']}")
+        elif checksums and digest(path) != entry["sha256"]:
+            problems.append(f"{name} differs from its checksum")
+    return problems
+
+
+def sweep(folder: Path) -> None:
+    """Remove temporaries that dead processes of this host left behind directly in ``folder``."""
+    for path in folder.glob(f"{TEMPORARY}*"):
+        pid = path.name.removeprefix(TEMPORARY).split("-")[0]
+        if pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+            remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or folder; nothing happens where there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` durable."""
+    _sync_one(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _replace(temporary: Path, final: Path) -> None:
+    if final.is_dir() and temporary.is_dir():
+        # A folder cannot be renamed over a full one; the old one steps aside first.
+        aside = final.parent / f"{TEMPORARY}{os.getpid()}-{next(_counter)}-old-{final.name}"
+        os.rename(final, aside)
+        os.rename(temporary, final)
+        remove(aside)
+    else:
+        os.replace(temporary, final)
+
+
+def _sync(path: Path) -> None:
+    if path.is_dir():
+        for child in path.rglob("*"):
+            _sync_one(child, os.O_RDONLY)
+    _sync_one(path, os.O_RDONLY)
+
+
+def _sync_one(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

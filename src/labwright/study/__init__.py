@@ -1,0 +1,1 @@
+"""Studies: option models, YAML loading, parameters, overrides, the registry of recipes, and the plan."""

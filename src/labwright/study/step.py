@@ -1,0 +1,133 @@
+"""The interface between a recipe and everything else: parts, steps, jobs, recipes.
+
+A recipe module holds option models and one ``Recipe``; it imports nothing heavy. Its steps are
+``LazyStep``: they name the module that does the work, which is imported when work is done and never
+by a name that comes from a file.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+from labwright.runs.run import Run
+from labwright.study.options import Options
+
+Figures = Mapping[str, Any]
+"""Named results: JSON values, numbers mostly, units in the names."""
+O = TypeVar("O", bound=Options)  # noqa: E741 - the design's name for a step's options
+
+
+class Part(NamedTuple):
+    """The one restartable unit of a step. ``cost`` is relative, ``after`` names parts that come first."""
+
+    id: str
+    cost: float = 1.0
+    after: tuple[str, ...] = ()
+
+
+class RawFile(NamedTuple):
+    """A raw file that a step reads: ``name`` is relative to the source folder and enters the fingerprint."""
+
+    path: Path
+    name: str
+    size: int
+
+
+class Job(Protocol[O]):
+    """All that a step may touch."""
+
+    options: O
+    seed: int
+    inputs: Mapping[str, Run]
+    machine: Any
+
+    def output(self, name: str, label: str = "output") -> AbstractContextManager[Path]: ...
+    def checkpoints(self, part: Part) -> Any: ...
+    def record(self, kind: str, **fields: Any) -> None: ...
+    def finding(self, code: str, place: str, text: str) -> None: ...
+    def stopping(self) -> bool: ...
+
+
+class Step(Protocol[O]):
+    """One stage of a recipe."""
+
+    name: str
+    version: int
+    options: type[O]
+    needs: tuple[str, ...]
+    gates: tuple[str, ...]
+
+    def sources(self, options: O) -> Iterable[RawFile]: ...
+    def parts(self, job: Job[O]) -> Sequence[Part]: ...
+    def work(self, job: Job[O], part: Part) -> Figures: ...
+    def finish(self, job: Job[O]) -> Figures: ...
+
+
+@dataclass(frozen=True)
+class LazyStep(Generic[O]):
+    """A step whose four functions live in ``module`` and are imported on first use.
+
+    ``module`` defines ``parts(job)``, ``work(job, part)``, ``finish(job)`` and, where the step reads raw
+    files, ``sources(options)``; ``preview(options, inputs)`` may give lines for ``--dry-run``.
+    ``requires`` narrows ``needs`` by the options (a predict that is given a checkpoint file needs no train).
+    """
+
+    name: str
+    version: int
+    options: type[O]
+    module: str
+    doc: str
+    needs: tuple[str, ...] = ()
+    gates: tuple[str, ...] = ()
+    trains: bool = False
+    requires: Callable[[O], tuple[str, ...]] | None = None
+
+    def _call(self, function: str, *arguments: Any) -> Any:
+        return getattr(importlib.import_module(self.module), function)(*arguments)
+
+    def needed(self, options: O) -> tuple[str, ...]:
+        """The steps whose runs feed this one, under these options."""
+        return self.requires(options) if self.requires else self.needs
+
+    def sources(self, options: O) -> Iterable[RawFile]:
+        module = importlib.import_module(self.module)
+        return module.sources(options) if hasattr(module, "sources") else ()
+
+    def preview(self, options: O, inputs: Mapping[str, Run]) -> Sequence[str]:
+        """What the step would read and make, a line each; opens the sources and writes nothing."""
+        module = importlib.import_module(self.module)
+        return module.preview(options, inputs) if hasattr(module, "preview") else ()
+
+    def parts(self, job: Job[O]) -> Sequence[Part]:
+        return self._call("parts", job)
+
+    def work(self, job: Job[O], part: Part) -> Figures:
+        return self._call("work", job, part)
+
+    def finish(self, job: Job[O]) -> Figures:
+        return self._call("finish", job)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A kind of study: its steps in order, and the ready studies it ships."""
+
+    name: str
+    doc: str
+    steps: tuple[LazyStep[Any], ...]
+    extra: str
+    """The optional dependency group that the recipe's work needs."""
+    demo: str = ""
+    """Folder name of the bundled sample study below ``labwright/<recipe>/sample``."""
+    templates: Mapping[str, str] = field(default_factory=dict)
+
+    def step(self, name: str) -> LazyStep[Any]:
+        for step in self.steps:
+            if step.name == name:
+                return step
+        raise KeyError(name)

@@ -1,0 +1,1 @@
+"""Contract tests and hostile inputs that recipes inherit."""
