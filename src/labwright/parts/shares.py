@@ -1,0 +1,35 @@
+"""Shares: share i/n of a step's parts is ``parts[i-1::n]``, what one process of an array works on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from labwright.runs.errors import CommandError
+from labwright.study.step import Part
+
+
+class Share(NamedTuple):
+    """Share ``index`` (from 1) of ``count``."""
+
+    index: int = 1
+    count: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+    @classmethod
+    def parse(cls, text: str) -> Share:
+        """``"2/8"`` → Share(2, 8).
+
+        Raises:
+            CommandError: the text is not a share.
+        """
+        index, _, count = text.partition("/")
+        if not (index.isdigit() and count.isdigit() and 1 <= int(index) <= int(count)):
+            raise CommandError(f"{text!r} is not a share", where="--share", todo="Write i/n with i from 1 to n, such as 2/8.")
+        return cls(int(index), int(count))
+
+    def of(self, parts: Sequence[Part]) -> list[Part]:
+        """The parts of this share; all shares of a count together hold each part once."""
+        return list(parts[self.index - 1 :: self.count])

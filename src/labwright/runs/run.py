@@ -1,0 +1,192 @@
+"""A run folder, read: its description, its state as a pure function of its files, and what it made.
+
+Nothing here writes. ``step.json`` is the first file of a run and ``done.json`` the last; what lies
+between is told by the journal.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from labwright.runs import journal
+from labwright.runs.errors import DataError, Exit, MissingError
+from labwright.runs.publish import TEMPORARY, verify
+
+SILENT_AFTER_S = 60.0
+"""A process beats every 10 s; after this long without a record it is taken for lost."""
+
+
+class Run:
+    """One execution of one step: a folder. Open with :meth:`Run.open`."""
+
+    def __init__(self, folder: Path, description: dict[str, Any]) -> None:
+        self.folder = folder
+        self.description = description
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Run:
+        """Read ``folder/step.json``.
+
+        Raises:
+            MissingError: there is no run.
+            DataError: ``step.json`` is not readable as one.
+        """
+        folder = Path(folder)
+        path = folder / "step.json"
+        if not path.is_file():
+            raise MissingError("this is not a run folder: it holds no step.json", where=str(folder), todo="Name a folder such as runs/train-0123456789.")
+        try:
+            description = json.loads(path.read_text(encoding="utf-8"))
+            if not {"recipe", "step", "fingerprint", "options"} <= description.keys():
+                raise ValueError
+        except (ValueError, AttributeError) as error:
+            raise DataError("step.json is not the description of a run", where=str(path), todo="Remove the folder and run the step again.") from error
+        return cls(folder, description)
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def step(self) -> str:
+        return str(self.description["step"])
+
+    @property
+    def fingerprint(self) -> str:
+        return str(self.description["fingerprint"])
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.description["options"])
+
+    def output(self, name: str = "") -> Path:
+        """Where the run's output lies, or one thing in it."""
+        return self.folder / "output" / name if name else self.folder / "output"
+
+    def records(self, *kinds: str) -> list[dict[str, Any]]:
+        """Journal records of all attempts, oldest attempt first; of the given kinds, or all."""
+        return journal.read(self.folder / "journal", *kinds)
+
+    def done(self) -> dict[str, Any] | None:
+        """The content of ``done.json``; None while the run is not complete."""
+        try:
+            content = json.loads((self.folder / "done.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return content if isinstance(content, dict) else None
+
+    def figures(self) -> dict[str, Any]:
+        """The final figures; empty while the run is not complete."""
+        done = self.done()
+        return dict(done["figures"]) if done else {}
+
+    def state(self, now: float | None = None) -> str:
+        """One of ready, running, stopped, failed, silent, done, stale, damaged.
+
+        A pure function of the folder's files and of ``now`` (seconds since 1970; the clock by default).
+        """
+        if (self.folder / "stale.json").is_file():
+            return "stale"
+        if (self.folder / "done.json").exists():
+            return "done" if not self.verify() else "damaged"
+        last = self.last_records()
+        if not last:
+            return "ready"
+        now = time.time() if now is None else now
+        open_ends = [record for record in last.values() if record["kind"] != "end"]
+        if any(now - record["t"] < SILENT_AFTER_S for record in open_ends):
+            return "running"
+        if open_ends:
+            return "silent"
+        codes = {record["code"] for record in last.values()}
+        if codes <= {Exit.DONE}:
+            return "ready"
+        return "stopped" if codes <= {Exit.DONE, Exit.AGAIN} else "failed"
+
+    def last_records(self) -> dict[str, dict[str, Any]]:
+        """The last record of the newest attempt of each share and rank."""
+        last: dict[str, dict[str, Any]] = {}
+        for path in sorted((self.folder / "journal").glob("*.jsonl")):
+            record = None
+            for record in journal.read_file(path):  # noqa: B007 - the last one is wanted
+                pass
+            if record is not None:
+                _, _, worker = path.stem.partition("-")
+                last[worker] = record
+        return last
+
+    def heartbeat_age_s(self, now: float | None = None) -> float | None:
+        """Seconds since the newest record; None before the first."""
+        times = [record["t"] for record in self.last_records().values()]
+        return (time.time() if now is None else now) - max(times) if times else None
+
+    def attempts(self) -> int:
+        """How many processes have worked on the run."""
+        return len(list((self.folder / "journal").glob("*.jsonl")))
+
+    def findings(self) -> list[dict[str, Any]]:
+        """What the run found in the data, each once: code, severity, place, text."""
+        unique = {}
+        for record in self.records("finding"):
+            unique[record["code"], record["place"], record["text"]] = {key: record[key] for key in ("code", "severity", "place", "text")}
+        return list(unique.values())
+
+    def part_figures(self) -> dict[str, dict[str, Any]]:
+        """The figures of each finished part, by part id."""
+        return {record["id"]: record["figures"] for record in self.records("part")}
+
+    def sources(self) -> dict[str, dict[str, Any]]:
+        """Raw files read, by relative name: size, mtime_ns, sha256."""
+        return {record["name"]: {key: record[key] for key in ("size", "mtime_ns", "sha256")} for record in self.records("source")}
+
+    def sections(self) -> list[dict[str, Any]]:
+        """The report sections that the step left in ``output/report.json``."""
+        try:
+            return list(json.loads(self.output("report.json").read_text(encoding="utf-8"))["sections"])
+        except (OSError, ValueError, KeyError):
+            return []
+
+    def curves(self) -> dict[tuple[str, str, str], dict[int, float]]:
+        """Metric series by (part, phase, name) → {step: value}, one continuous curve over all attempts."""
+        return journal.series(self.records("metric"))
+
+    @cached_property
+    def inputs(self) -> dict[str, Path]:
+        """The run folders that fed this one, by step name."""
+        return {step: (self.folder / entry["folder"]).resolve() for step, entry in self.description.get("inputs", {}).items()}
+
+    def energy(self) -> list[dict[str, Any]]:
+        """Joules by stage and method, over all attempts; see ``runs.energy.rows``."""
+        from labwright.runs.energy import rows
+
+        return rows(self.records("energy"))
+
+    def verify(self, *, checksums: bool = False) -> list[str]:
+        """What is wrong with the files of a complete run: sizes always, SHA-256 on demand."""
+        done = self.done()
+        if done is None:
+            return ["done.json is missing or not readable"]
+        return verify(self.output(), done.get("output", {}), checksums=checksums)
+
+    def __repr__(self) -> str:
+        figures = ", ".join(f"{name}={value:.4g}" for name, value in self.figures().items() if isinstance(value, float))
+        return f"<Run {self.name}: {self.state()}{'; ' + figures if figures else ''}>"
+
+
+def runs_in(folder: Path) -> list[Run]:
+    """All runs directly in ``folder``, oldest first; folders that are none are passed over."""
+    return sorted(_runs(folder), key=lambda run: str(run.description.get("created", "")))
+
+
+def _runs(folder: Path) -> Iterator[Run]:
+    for path in sorted(folder.glob("*/step.json")):
+        if not path.parent.name.startswith(TEMPORARY):
+            try:
+                yield Run.open(path.parent)
+            except DataError:
+                continue

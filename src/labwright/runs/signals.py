@@ -1,0 +1,53 @@
+"""Stopping: a signal sets a flag and nothing else; the work looks at the flag between its steps.
+
+The first SIGTERM, SIGINT or SIGUSR1 asks for a stop, a second SIGINT or SIGTERM ends the process at once. A
+deadline asks for the same stop. What to do after exit code 75 is decided outside of the process.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+
+
+class StopFlag:
+    """Whether to stop, and why."""
+
+    def __init__(self, deadline: float | None = None) -> None:
+        """``deadline``: seconds since 1970 after which a stop is due."""
+        self.reason = ""
+        self.deadline = deadline
+
+    def __call__(self) -> bool:
+        if not self.reason and self.deadline is not None and time.time() >= self.deadline:
+            self.reason = "the deadline has come"
+        return bool(self.reason)
+
+    def set(self, reason: str) -> None:
+        self.reason = self.reason or reason
+
+    @contextmanager
+    def handling(self) -> Iterator[StopFlag]:
+        """Install the handlers for the time of the block (in a main thread; elsewhere the flag alone counts)."""
+
+        def handle(number: int, _frame: FrameType | None) -> None:
+            if self.reason and number != signal.SIGUSR1:
+                os._exit(128 + number)
+            self.set(f"{signal.Signals(number).name} came")
+
+        try:
+            previous = {number: signal.signal(number, handle) for number in SIGNALS}
+        except ValueError:
+            yield self
+            return
+        try:
+            yield self
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
