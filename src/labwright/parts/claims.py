@@ -22,6 +22,7 @@ from labwright.runs.publish import disk_error
 from labwright.runs.run import SILENT_AFTER_S, Run
 
 _COUNTS = 1 << 20  # bytes below: one for each count of shares; above: one for each share
+_MUTEX = 2 * _COUNTS
 
 
 class Busy(LabwrightError):
@@ -55,15 +56,19 @@ def claim(run: Run, share: Share | None) -> Iterator[None]:
 
 def _lock(descriptor: int, share: Share | None) -> None:
     exclusive = fcntl.LOCK_EX | fcntl.LOCK_NB
-    if share is None:
-        fcntl.lockf(descriptor, exclusive, 2 * _COUNTS, 0)
-        return
-    fcntl.lockf(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, share.count)
-    for start, length in ((0, share.count), (share.count + 1, _COUNTS - share.count - 1)):
-        # Nobody may hold another count: to get this range exclusively for a moment shows it.
-        fcntl.lockf(descriptor, exclusive, length, start)
-        fcntl.lockf(descriptor, fcntl.LOCK_UN, length, start)
-    fcntl.lockf(descriptor, exclusive, 1, _COUNTS + share.index)
+    # The jobs of an array start together: one at a time looks at who holds what.
+    fcntl.lockf(descriptor, fcntl.LOCK_EX, 1, _MUTEX)
+    try:
+        if share is None:
+            fcntl.lockf(descriptor, exclusive, _MUTEX, 0)
+            return
+        for start, length in ((0, share.count), (share.count + 1, _COUNTS - share.count - 1)):
+            fcntl.lockf(descriptor, exclusive, length, start)
+            fcntl.lockf(descriptor, fcntl.LOCK_UN, length, start)
+        fcntl.lockf(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, share.count)
+        fcntl.lockf(descriptor, exclusive, 1, _COUNTS + share.index)
+    finally:
+        fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, _MUTEX)
 
 
 def _refuse_other_hosts(run: Run, share: Share | None) -> None:

@@ -1,4 +1,4 @@
-"""How far the work is: one live line on a terminal, a plain line now and then in a log."""
+"""How far the work is: a live bar on a terminal, a plain line now and then in a log."""
 
 from __future__ import annotations
 
@@ -14,54 +14,58 @@ class Progress:
     """Shows ``done of total`` with rate and remaining time, and whatever fields the caller adds."""
 
     def __init__(self, title: str, terminal: int | None, *, quiet: bool = False) -> None:
-        """``terminal``: descriptor of a terminal for the live line; None prints a line every 15 s instead."""
+        """``terminal``: descriptor of a terminal for the live bar; None prints a line every 15 s instead."""
         self.title = title
         self.quiet = quiet
-        self._stream = os.fdopen(os.dup(terminal), "w") if terminal is not None else None
-        self._began = time.monotonic()
-        self._first: int | None = None
-        self._printed = self._began
-        self._shown = False
+        self._bar = _Bar(title, terminal) if terminal is not None else None
+        self._first: tuple[float, int] | None = None
+        self._printed = time.monotonic()
 
     def update(self, done: int, total: int, **fields: Any) -> None:
-        """Show the state; cheap enough to call a few times a second."""
+        """Show the state; cheap enough to call a few times a second. A field that is None is left out."""
         now = time.monotonic()
-        if self._first is None:
-            self._first, self._began = done, now
-        line = self._line(done, total, now - self._began, fields)
-        if self._stream is not None:
-            width = os.get_terminal_size(self._stream.fileno()).columns
-            self._stream.write("\r\x1b[2K" + line[: max(width - 1, 20)])
-            self._stream.flush()
-            self._shown = True
+        self._first = self._first or (now, done)
+        text = "  ".join(f"{name.replace('_', ' ')} {_show(value)}" for name, value in fields.items() if value is not None)
+        if self._bar is not None:
+            self._bar.update(done, total, text)
         elif not self.quiet and now - self._printed >= LOG_EVERY_S:
-            print(line, file=sys.stderr, flush=True)
+            began, first = self._first
+            rate = (done - first) / (now - began) if now > began else 0.0
+            left = f"  {rate:.3g}/s  {(total - done) / rate:.0f} s left" if rate > 0 else ""
+            print(f"{self.title} {done}/{total}{left}  {text}".rstrip(), file=sys.stderr, flush=True)
             self._printed = now
 
     def close(self) -> None:
-        """End the live line."""
-        if self._stream is not None:
-            if self._shown:
-                self._stream.write("\r\x1b[2K")
-            self._stream.close()
-            self._stream = None
+        """End the live bar."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
 
-    def _line(self, done: int, total: int, seconds: float, fields: dict[str, Any]) -> str:
-        share = done / total if total else 1.0
-        bar = "█" * round(20 * share) + "░" * (20 - round(20 * share))
-        text = f"{self.title} {bar} {done}/{total}"
-        advanced = done - (self._first or 0)
-        if advanced > 0 and seconds > 0:
-            rate = advanced / seconds
-            text += f"  {rate:.3g}/s  {_duration((total - done) / rate)} left"
-        return text + "".join(f"  {name.replace('_', ' ')} {_show(value)}" for name, value in fields.items() if value is not None)
+
+class _Bar:
+    def __init__(self, title: str, terminal: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+        from rich.text import Text
+
+        class Rate(ProgressColumn):
+            def render(self, task: Any) -> Text:
+                return Text(f"{task.speed:.3g}/s" if task.speed else "")
+
+        self._stream = os.fdopen(os.dup(terminal), "w")
+        columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), Rate(), TimeRemainingColumn(), TextColumn("{task.fields[text]}"))
+        # Transient: the line goes away at the end, the log and the figures stay.
+        self._progress = Progress(*columns, console=Console(file=self._stream, force_terminal=True), transient=True, redirect_stdout=False, redirect_stderr=False)
+        self._task = self._progress.add_task(title, total=None, text="")
+        self._progress.start()
+
+    def update(self, done: int, total: int, text: str) -> None:
+        self._progress.update(self._task, completed=done, total=total, text=text)
+
+    def close(self) -> None:
+        self._progress.stop()
+        self._stream.close()
 
 
 def _show(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -1,4 +1,4 @@
-"""Shares: share i/n of a step's parts is ``parts[i-1::n]``, what one process of an array works on."""
+"""Shares: share i/n of a step's parts is ``parts[i::n]``, what one process of an array works on."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from labwright.study.step import Part
 
 
 class Share(NamedTuple):
-    """Share ``index`` (from 1) of ``count``."""
+    """Share ``index`` (from 0) of ``count``."""
 
-    index: int = 1
+    index: int = 0
     count: int = 1
 
     def __str__(self) -> str:
@@ -26,10 +26,10 @@ class Share(NamedTuple):
             CommandError: the text is not a share.
         """
         index, _, count = text.partition("/")
-        if not (index.isdigit() and count.isdigit() and 1 <= int(index) <= int(count)):
-            raise CommandError(f"{text!r} is not a share", where="--share", todo="Write i/n with i from 1 to n, such as 2/8.")
+        if not (index.isdigit() and count.isdigit() and int(index) < int(count)):
+            raise CommandError(f"{text!r} is not a share", where="--share", todo="Write i/n with i from 0 to n-1, such as 2/8.")
         return cls(int(index), int(count))
 
     def of(self, parts: Sequence[Part]) -> list[Part]:
         """The parts of this share; all shares of a count together hold each part once."""
-        return list(parts[self.index - 1 :: self.count])
+        return list(parts[self.index :: self.count])

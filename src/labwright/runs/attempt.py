@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -38,7 +39,7 @@ class Attempt:
 
 
 @contextmanager
-def attempt(run: Run, *, share: str = "1/1", rank: int = 0, quiet: bool = False) -> Iterator[Attempt]:
+def attempt(run: Run, *, share: str = "0/1", rank: int = 0, quiet: bool = False) -> Iterator[Attempt]:
     """Open a new attempt on ``run``: journal, log, energy and usage run for the time of the block."""
     folder = run.folder / "journal"
     try:
@@ -56,15 +57,17 @@ def attempt(run: Run, *, share: str = "1/1", rank: int = 0, quiet: bool = False)
             try:
                 yield current
             finally:
-                sampler.stop()
-                energy.close()
-                journal.record("end", code=int(current.code), reason=current.reason)
+                # On a full disk the last records are lost, but not the sentence that says so.
+                with contextlib.suppress(OSError):
+                    sampler.stop()
+                    energy.close()
+                    journal.record("end", code=int(current.code), reason=current.reason)
     finally:
         journal.close()
 
 
 def _create(folder: Path, share: str, rank: int) -> tuple[int, Journal]:
-    worker = "" if (share, rank) == ("1/1", 0) else f"-{share.replace('/', 'of')}-{rank}"
+    worker = "" if (share, rank) == ("0/1", 0) else f"-{share.replace('/', 'of')}-{rank}"
     taken = [int(path.stem[:4]) for path in folder.glob("[0-9][0-9][0-9][0-9]*.jsonl")]
     number = max(taken, default=0) + 1
     while True:

@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import shutil
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,8 @@ from labwright.runs.errors import FaultError
 from labwright.runs.faults import fault
 
 TEMPORARY = ".tmp-"
+# Process ids mean nothing on another host, so the names of temporaries hold the host too.
+_HERE = hashlib.blake2s(socket.gethostname().encode(), digest_size=4).hexdigest()
 _counter = itertools.count()
 
 
@@ -35,7 +38,7 @@ def publish(final: Path, label: str) -> Iterator[Path]:
     Raises:
         FaultError: the disk is full or the folder cannot be written.
     """
-    temporary = final.parent / f"{TEMPORARY}{os.getpid()}-{next(_counter)}-{final.name}"
+    temporary = final.parent / _temporary(final)
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         fault(f"{label}:before-write")
@@ -103,10 +106,14 @@ def verify(folder: Path, expected: Mapping[str, Mapping[str, Any]], *, checksums
 
 def sweep(folder: Path) -> None:
     """Remove temporaries that dead processes of this host left behind directly in ``folder``."""
-    for path in folder.glob(f"{TEMPORARY}*"):
-        pid = path.name.removeprefix(TEMPORARY).split("-")[0]
+    for path in folder.glob(f"{TEMPORARY}{_HERE}-*"):
+        pid = path.name.split("-")[2]
         if pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
             remove(path)
+
+
+def _temporary(final: Path) -> Path:
+    return final.parent / f"{TEMPORARY}{_HERE}-{os.getpid()}-{next(_counter)}-{final.name}"
 
 
 def remove(path: Path) -> None:
@@ -125,7 +132,7 @@ def sync_folder(folder: Path) -> None:
 def _replace(temporary: Path, final: Path) -> None:
     if final.is_dir() and temporary.is_dir():
         # A folder cannot be renamed over a full one; the old one steps aside first.
-        aside = final.parent / f"{TEMPORARY}{os.getpid()}-{next(_counter)}-old-{final.name}"
+        aside = final.parent / _temporary(final)
         os.rename(final, aside)
         os.rename(temporary, final)
         remove(aside)

@@ -1,0 +1,99 @@
+"""The job that a step gets: options, inputs and the few things it may do to its run folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from labwright.parts.progress import Progress
+from labwright.runs.energy import Energy
+from labwright.runs.publish import publish
+from labwright.runs.run import Run
+from labwright.study.options import Options
+from labwright.study.step import Part
+
+O = TypeVar("O", bound=Options)  # noqa: E741 - the design's name for a step's options
+
+
+class Machine(NamedTuple):
+    """What of the machine can change a digit, fixed when the run was made; and what only changes the time."""
+
+    threads: int
+    """Threads of a numerical library; recorded in the run and applied again by each attempt."""
+    workers: int
+    """Processes among which parts are spread; without effect on results."""
+
+
+@dataclass
+class LocalJob(Generic[O]):
+    """The ``Job`` of design §5 on this machine."""
+
+    options: O
+    seed: int
+    run: Run
+    inputs: Mapping[str, Run]
+    machine: Machine
+    record: Callable[..., None]
+    stopping: Callable[[], bool]
+    energy: Energy
+    terminal: int | None = None
+    quiet: bool = False
+    _progress: dict[str, Progress] = field(default_factory=dict)
+
+    def output(self, name: str, label: str = "output") -> AbstractContextManager[Path]:
+        """A temporary path; leaving the block publishes it as ``output/name``."""
+        return publish(self.run.output(name), label)
+
+    def checkpoints(self, part: Part) -> Path:
+        """The folder for a part's checkpoints."""
+        return self.run.folder / "checkpoints" / part.id
+
+    def finding(self, code: str, place: str, text: str, severity: str = "error") -> None:
+        """Record something found in the data; it is also said on the terminal."""
+        self.record("finding", code=code, severity=severity, place=place, text=text)
+        if not self.quiet:
+            self.say(f"{severity} {code} {place}: {text}")
+
+    def source(self, name: str, path: Path, sha256: str) -> None:
+        """Record the digest of a raw file, taken while it was read."""
+        status = path.stat()
+        self.record("source", name=name, size=status.st_size, mtime_ns=status.st_mtime_ns, sha256=sha256)
+
+    def results(self) -> dict[str, dict[str, Any]]:
+        """The figures of the parts done so far, by part id; for ``finish``."""
+        return self.run.part_figures()
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """Joules and seconds of the block are booked to ``name``."""
+        return self.energy.stage(name)
+
+    def joules(self) -> float | None:
+        """Joules of this attempt so far; None where nothing can be measured."""
+        return self.energy.joules()
+
+    def progress(self, done: int, total: int, title: str = "", **fields: Any) -> None:
+        """Show how far the work is."""
+        title = title or self.run.step
+        if title not in self._progress:
+            self.end_progress()
+            self._progress[title] = Progress(title, self.terminal, quiet=self.quiet)
+        self._progress[title].update(done, total, **fields)
+
+    def end_progress(self) -> None:
+        """Take the live bar away."""
+        for progress in self._progress.values():
+            progress.close()
+        self._progress.clear()
+
+    def say(self, text: str) -> None:
+        """One line for the user and the log."""
+        print(text, flush=True)
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on (an allocation may grant fewer than the machine has)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,175 @@
+"""The plan: a study → its runs in order, each with fingerprint, folder and state.
+
+Nothing is written here but the ``step.json`` of a run that is about to start (:func:`create`).
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from labwright.runs import machine, publish
+from labwright.runs.errors import DataError, MissingError
+from labwright.runs.run import Run, runs_in
+from labwright.study.fingerprint import effective, fingerprint
+from labwright.study.options import Options
+from labwright.study.resolve import Study
+from labwright.study.step import LazyStep, RawFile
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One step of the plan."""
+
+    step: LazyStep[Any]
+    options: Options
+    fingerprint: str
+    folder: Path
+    inputs: Mapping[str, Planned]
+    sources: tuple[RawFile, ...]
+    state: str
+    """``absent`` or a state of :meth:`labwright.runs.run.Run.state`."""
+    given: bool = False
+    """Whether the run was named by the user instead of following from the options."""
+
+    @property
+    def name(self) -> str:
+        return self.step.name
+
+    @property
+    def run(self) -> Run:
+        return Run.open(self.folder)
+
+
+def runs_folder(study: Study, runs: Path | None = None) -> Path:
+    """Where the study's run folders lie: ``--runs``, else ``run.folder``, else ``runs`` beside the study."""
+    return (runs or study.run.folder or study.folder / "runs").resolve()
+
+
+def plan(study: Study, *, runs: Path | None = None, chosen: Mapping[str, Path] | None = None, steps: Sequence[str] | None = None) -> list[Planned]:
+    """The study's steps in order.
+
+    Args:
+        study: the resolved study.
+        runs: where run folders lie, instead of what the study says.
+        chosen: run folders to take for steps, by step name (``--run``); the study's own ``from`` counts too.
+        steps: plan only what these steps need; all by default.
+
+    Raises:
+        MissingError: a source or a chosen run is not there.
+    """
+    folder = runs_folder(study, runs)
+    given = {**study.taken, **(chosen or {})}
+    wanted = closure(study, steps) if steps is not None else {step.name for step in study.recipe.steps}
+    planned: dict[str, Planned] = {}
+    for step in study.recipe.steps:
+        if step.name not in wanted:
+            continue
+        options = study.steps[step.name]
+        if step.name in given:
+            planned[step.name] = _given(step, options, given[step.name])
+            continue
+        inputs = {name: planned[name] for name in step.needed(options)}
+        sources = tuple(step.sources(options))
+        mark = fingerprint(step, options, study.run.seed, {name: one.fingerprint for name, one in inputs.items()}, sources)
+        place = folder / f"{step.name}-{mark[:10]}"
+        state = Run.open(place).state() if (place / "step.json").is_file() else "absent"
+        if state == "done" and changed_sources(Run.open(place), sources):
+            state = "stale"
+        planned[step.name] = Planned(step, options, mark, place, inputs, sources, state)
+    return list(planned.values())
+
+
+def closure(study: Study, steps: Sequence[str]) -> set[str]:
+    """The named steps and all that they need or are gated by."""
+    wanted: set[str] = set()
+    waiting = list(steps)
+    while waiting:
+        name = waiting.pop()
+        if name not in wanted:
+            wanted.add(name)
+            if name not in study.taken:
+                step = study.recipe.step(name)
+                waiting += [*step.needed(study.steps[name]), *(step.gates if step.trains or name in steps else ())]
+    return wanted
+
+
+def _given(step: LazyStep[Any], options: Options, folder: Path) -> Planned:
+    run = Run.open(folder)
+    if run.step != step.name:
+        raise MissingError(f"this is a run of {run.step}, not of {step.name}", where=str(folder))
+    if problems := run.verify(checksums=True):
+        raise DataError(f"the run does not fit its manifest: {'; '.join(problems[:3])}", where=str(folder), todo="Copy it again, or make it again.")
+    return Planned(step, options, run.fingerprint, folder.resolve(), {}, (), run.state(), given=True)
+
+
+def changed_sources(run: Run, sources: Sequence[RawFile]) -> list[str]:
+    """Names of raw files that are no longer what the run read.
+
+    Only a file whose mtime moved is read again: a copy keeps its bytes but seldom its time.
+    """
+    read = run.sources()
+    changed = []
+    for file in sources:
+        before = read.get(file.name)
+        if before is not None and file.path.stat().st_mtime_ns != before["mtime_ns"] and publish.digest(file.path) != before["sha256"]:
+            changed.append(file.name)
+    return changed
+
+
+def create(planned: Planned, study: Study) -> Run:
+    """Make the run folder with its ``step.json``, or open the one that is there.
+
+    A run that exists keeps its description: what changes no result (workers, threads) was fixed with it.
+    """
+    path = planned.folder / "step.json"
+    if path.is_file():
+        return planned.run
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    description = {
+        "recipe": study.recipe.name,
+        "step": planned.name,
+        "version": planned.step.version,
+        "fingerprint": planned.fingerprint,
+        "options": planned.options.model_dump(mode="json", by_alias=True),
+        "origins": {name.removeprefix(f"{planned.name}."): origin for name, origin in study.origins.items() if name.startswith(f"{planned.name}.")},
+        "seed": study.run.seed,
+        "inputs": {
+            name: {"fingerprint": one.fingerprint, "folder": os.path.relpath(one.folder, planned.folder)} for name, one in planned.inputs.items()
+        },
+        "sources": [{"name": file.name, "size": file.size} for file in planned.sources],
+        "machine": {**machine.describe(), "threads": study.run.on.threads or cores, "workers": study.run.on.workers or cores},
+        "name": study.run.name,
+        "tags": list(study.run.tags),
+        "study": study.path.name,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+    }
+    publish.write_json(path, description, "step")
+    return planned.run
+
+
+def differences(planned: Planned, run: Run) -> list[str]:
+    """The options in which a run differs from what is planned, a line each."""
+    wanted = _flat(effective(planned.options))
+    have = _flat(effective(planned.step.options.model_validate(run.options)))
+    names = sorted(wanted.keys() | have.keys())
+    return [f"{name}: {have.get(name)!r} there, {wanted.get(name)!r} planned" for name in names if have.get(name) != wanted.get(name)]
+
+
+def done_runs(folder: Path, recipe: str, step: str) -> list[Run]:
+    """Complete runs of a step in a folder of runs, newest first."""
+    return [run for run in reversed(runs_in(folder)) if run.step == step and run.description["recipe"] == recipe and run.state() == "done"]
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, item in value.items():
+        if isinstance(item, dict):
+            flat.update(_flat(item, f"{prefix}{name}."))
+        else:
+            flat[f"{prefix}{name}"] = item
+    return flat
