@@ -1,0 +1,102 @@
+"""Words of a command line → values, for one verb of the table; mistakes are answered with the nearest right word."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from labwright.cli.verbs import BY_NAME, VERBS, Argument, Verb
+from labwright.runs.errors import CommandError
+from labwright.study.messages import nearest
+
+_REQUIRED = "the following arguments are required: "
+
+
+class _Parser(argparse.ArgumentParser):
+    verb: Verb
+
+    def error(self, message: str) -> NoReturn:
+        if message.startswith(_REQUIRED):
+            message = f"{message.removeprefix(_REQUIRED)} is missing"
+        raise CommandError(message.removeprefix("argument "), where=f"labwright {self.verb.name}", todo=_see(self.verb))
+
+
+def verb_named(name: str) -> Verb:
+    """The verb of this name.
+
+    Raises:
+        CommandError: there is none; the nearest is named.
+    """
+    if name in BY_NAME:
+        return BY_NAME[name]
+    if name.endswith((".yaml", ".yml")):
+        todo = f"To run this study: `labwright run {name}`."
+    elif close := nearest(name, BY_NAME):
+        todo = f"Did you mean `labwright {close}`?"
+    else:
+        todo = "`labwright help` lists them."
+    raise CommandError(f"there is no verb {name!r}", todo=todo)
+
+
+def parse(verb: Verb, words: Sequence[str]) -> argparse.Namespace:
+    """Read the words that follow the verb; flags and positional arguments may stand in any order.
+
+    Raises:
+        CommandError: a word is not known, missing, or not one of those an argument takes.
+    """
+    parser = _Parser(prog=f"labwright {verb.name}", add_help=False, allow_abbrev=False)
+    parser.verb = verb
+    for argument in verb.arguments:
+        _add(parser, argument)
+    found, rest = parser.parse_known_intermixed_args(list(words))
+    if rest:
+        raise _unknown(verb, next((word for word in rest if word.startswith("-")), rest[0]))
+    for argument in verb.arguments:
+        _check_choice(verb, argument, getattr(found, argument.attribute))
+    found.verb = verb.name
+    return found
+
+
+def _add(parser: argparse.ArgumentParser, argument: Argument) -> None:
+    if not argument.is_flag:
+        nargs = argument.count or None
+        parser.add_argument(argument.attribute, nargs=nargs, metavar=argument.value)
+        return
+    names = (argument.short, argument.name) if argument.short else (argument.name,)
+    if not argument.value:
+        parser.add_argument(*names, action="store_true", dest=argument.attribute)
+    elif argument.count == "*":
+        parser.add_argument(*names, action="append", default=[], dest=argument.attribute, metavar=argument.value)
+    else:
+        parser.add_argument(*names, dest=argument.attribute, metavar=argument.value, required=argument.required)
+
+
+def _check_choice(verb: Verb, argument: Argument, value: str | None) -> None:
+    if not argument.choices or value is None or value in argument.choices:
+        return
+    close = nearest(value, argument.choices)
+    raise CommandError(
+        f"{argument.value if not argument.is_flag else argument.name} cannot be {value!r}" + (f"; did you mean {close!r}?" if close else ""),
+        where=f"labwright {verb.name}",
+        todo=f"It is one of {', '.join(argument.choices)}.",
+    )
+
+
+def _unknown(verb: Verb, word: str) -> CommandError:
+    name, _, value = word.partition("=")
+    flags = [flag.name for flag in verb.flags]
+    if not word.startswith("-"):
+        what, todo = f"there is one word too many: {word!r}", _see(verb)
+    elif "." in name and "--set" in flags:
+        what, todo = f"there is no flag {name}", f"Options are set with `--set {name.lstrip('-')}={value or 'VALUE'}`."
+    elif close := nearest(name, flags):
+        what, todo = f"there is no flag {name}", f"Did you mean {close}?"
+    else:
+        others = [other.name for other in VERBS if any(flag.name == name for flag in other.flags)]
+        what, todo = f"there is no flag {name}", f"{', '.join(others[:4])} take it." if others else _see(verb)
+    return CommandError(what, where=f"labwright {verb.name}", todo=todo)
+
+
+def _see(verb: Verb) -> str:
+    return f"`labwright help {verb.name}` shows how."

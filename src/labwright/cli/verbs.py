@@ -1,0 +1,278 @@
+"""Every verb of the command line as plain data.
+
+The one source of the parser, of ``labwright help``, of shell completion and of
+``docs/reference/command-line.md``. Nothing is imported here but ``typing``: help and completion read this
+table and must answer within a blink.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Argument(NamedTuple):
+    """A positional argument (``study``) or a flag (``--set``)."""
+
+    name: str
+    help: str
+    value: str = ""
+    """How help calls the value; a flag without one is a switch."""
+    kind: str = ""
+    """What completes it: study, place, step, option, parameter, run, recipe, finding, verb, folder, file."""
+    choices: tuple[str, ...] = ()
+    count: str = ""
+    """``?`` may be left out, ``+`` one or more, ``*`` any number (for a flag: may be repeated); else exactly one."""
+    short: str = ""
+    required: bool = False
+
+    @property
+    def is_flag(self) -> bool:
+        return self.name.startswith("--")
+
+    @property
+    def attribute(self) -> str:
+        """Its name among the parsed arguments."""
+        return self.name.lstrip("-").replace("-", "_")
+
+
+class Verb(NamedTuple):
+    """One verb with its arguments; the module ``labwright.cli.commands.<module>`` carries it out."""
+
+    name: str
+    group: str
+    help: str
+    arguments: tuple[Argument, ...] = ()
+    example: str = ""
+    module: str = ""
+    step: str = ""
+    """The step that a short form of ``run`` stands for."""
+    note: str = ""
+
+    @property
+    def flags(self) -> tuple[Argument, ...]:
+        return tuple(argument for argument in self.arguments if argument.is_flag)
+
+    @property
+    def positionals(self) -> tuple[Argument, ...]:
+        return tuple(argument for argument in self.arguments if not argument.is_flag)
+
+
+_STUDY = Argument("study", "study file, or several that are merged in order", "STUDY", "study", count="+")
+_PLACE = Argument("place", "study file, folder of a study, folder of runs, or one run; the current folder by default", "PLACE", "place", count="?")
+_SET = Argument("--set", "set an option, such as train.epochs=5", "OPTION=VALUE", "option", count="*")
+_PARAM = Argument("--param", "set a parameter of the study, such as data=/elsewhere", "NAME=VALUE", "parameter", count="*")
+_RUNS = Argument("--runs", "where run folders lie, instead of what the study says", "DIR", "folder")
+_RUN = Argument("--run", "take this run for its step instead of the planned one (name, beginning of a name, or path)", "RUN", "run", count="*")
+_STEP = Argument("--step", "this step and what it needs; all steps by default", "STEP", "step")
+_SWEEP = Argument("--sweep", "one run for each value, such as train.learning_rate=1e-3,3e-4; several sweeps are crossed", "OPTION=V1,V2", "option", count="*")
+_DRY = Argument("--dry-run", "open the sources, write nothing, and say what each step would read and make")
+_JSON = Argument("--json", "print JSON, and nothing else, on standard output")
+_QUIET = Argument("--quiet", "show errors and the result only")
+_RECIPE = Argument("recipe", "name of a recipe; `labwright list recipes` shows them", "RECIPE", "recipe")
+_RECIPE_FLAG = Argument("--recipe", "name of a recipe", "RECIPE", "recipe")
+_OPEN = Argument("--open", "open the page in a browser")
+
+_STUDY_FLAGS = (_SET, _PARAM, _RUNS, _RUN)
+_CONDUCT = (*_STUDY_FLAGS, _SWEEP, _DRY, _JSON, _QUIET)
+
+START, WORK, LOOK, KEEP, ENVIRONMENT, INNER = "Start", "Work", "Look", "Keep", "Environment", "Inner"
+
+
+def _short_form(step: str, help_line: str) -> Verb:
+    return Verb(step, WORK, help_line, (_STUDY, *_CONDUCT), f"labwright {step} study.yaml", "run", step)
+
+
+VERBS: tuple[Verb, ...] = (
+    Verb(
+        "demo",
+        START,
+        "run a recipe's bundled sample study and write its report",
+        (
+            Argument("recipe", "name of a recipe; cells by default", "RECIPE", "recipe", count="?"),
+            Argument("--to", "folder for the study; ./labwright-demo-RECIPE by default", "DIR", "folder"),
+            _OPEN,
+            _JSON,
+            _QUIET,
+        ),
+        "labwright demo cells",
+    ),
+    Verb(
+        "new",
+        START,
+        "write a study file with every option, its default and its explanation",
+        (_RECIPE, Argument("folder", "folder for the study; the current one by default", "FOLDER", "folder", count="?")),
+        "labwright new cells my-study",
+    ),
+    Verb(
+        "plan",
+        WORK,
+        "show the steps of a study: state, fingerprint, folder, and why",
+        (_STUDY, *_STUDY_FLAGS, _JSON),
+        "labwright plan study.yaml",
+    ),
+    Verb(
+        "run",
+        WORK,
+        "do what is missing, step by step; the same command goes on where it was stopped",
+        (_STUDY, _STEP, *_CONDUCT),
+        "labwright run study.yaml --set train.epochs=5",
+        note="predict and evaluate never start a training unasked.",
+    ),
+    _short_form("pack", "short form of run --step pack"),
+    Verb(
+        "check",
+        WORK,
+        "run the check step and show what it found, with what to do",
+        (_STUDY, *_STUDY_FLAGS, _JSON, _QUIET),
+        "labwright check study.yaml",
+        note="Exits with 65 where a finding is an error.",
+    ),
+    _short_form("train", "short form of run --step train"),
+    _short_form("predict", "short form of run --step predict"),
+    Verb(
+        "evaluate",
+        WORK,
+        "short form of run --step evaluate; or score two folders without a study",
+        (
+            _STUDY._replace(count="*"),
+            *_CONDUCT,
+            _RECIPE_FLAG._replace(help="score two folders by this recipe's rules"),
+            Argument("--predictions", "folder with predicted masks", "DIR", "folder"),
+            Argument("--truth", "folder with true masks", "DIR", "folder"),
+            Argument("--size", "score at the original size, or with both sides resized to this many pixels", "PIXELS", choices=("original", "256")),
+        ),
+        "labwright evaluate --recipe cells --predictions masks --truth 01_GT/SEG",
+    ),
+    Verb(
+        "expand",
+        LOOK,
+        "print the resolved study and where each value came from",
+        (_STUDY, _SET, _PARAM, _JSON),
+        "labwright expand study.yaml",
+    ),
+    Verb(
+        "status",
+        LOOK,
+        "state of each run: parts done, attempts, seconds since the last sign of life",
+        (_PLACE, _RUNS, _JSON),
+        "labwright status study.yaml",
+    ),
+    Verb(
+        "logs",
+        LOOK,
+        "print what a run printed",
+        (
+            _PLACE._replace(count=""),
+            Argument("name", "which run, where PLACE is not a run itself; the one last active by default", "RUN", "run", count="?"),
+            _RUNS,
+            Argument("--follow", "go on as lines come, until the run ends", short="-f"),
+            Argument("--lines", "only the last N lines", "N", short="-n"),
+        ),
+        "labwright logs study.yaml train -f",
+    ),
+    Verb(
+        "report",
+        LOOK,
+        "write one self-contained HTML page about a study's runs",
+        (
+            Argument("place", "study files, or run folders", "PLACE", "place", count="+"),
+            *_STUDY_FLAGS,
+            Argument("--to", "the file to write; report.html beside the study or the run by default", "FILE", "file"),
+            _OPEN,
+            _JSON,
+        ),
+        "labwright report study.yaml --open",
+    ),
+    Verb(
+        "energy",
+        LOOK,
+        "joules of each run by stage, with method, scope and coverage",
+        (Argument("place", "study files, folders of runs, or runs", "PLACE", "place", count="+"), _RUNS, _JSON),
+        "labwright energy study.yaml",
+    ),
+    Verb(
+        "list",
+        LOOK,
+        "list recipes, steps, runs, options or finding codes",
+        (
+            Argument("what", "what to list; runs by default", "WHAT", choices=("recipes", "steps", "runs", "findings", "options"), count="?"),
+            _PLACE,
+            _RECIPE_FLAG._replace(help="only of this recipe"),
+            _RUNS,
+            Argument("--finding", "explain one finding code", "CODE", "finding"),
+            Argument("--filter", "only rows in which this regular expression occurs", "REGEX"),
+            _JSON,
+        ),
+        "labwright list runs study.yaml",
+    ),
+    Verb(
+        "schema",
+        LOOK,
+        "print the JSON Schema of a recipe's study file",
+        (_RECIPE, Argument("--to", "write it to this file instead", "FILE", "file")),
+        "labwright schema cells --to study.schema.json",
+    ),
+    Verb(
+        "clean",
+        KEEP,
+        "list superseded runs, and remove them with --yes",
+        (
+            _PLACE,
+            _RUNS,
+            Argument("--stale", "only runs whose raw files changed, and what was made from them"),
+            Argument("--yes", "remove them"),
+            _JSON,
+        ),
+        "labwright clean study.yaml --yes",
+        note="Keeps the newest complete run of each step, whatever a kept run was made from, and what is running.",
+    ),
+    Verb(
+        "export",
+        KEEP,
+        "write a run's result for use elsewhere",
+        (
+            Argument("what", "weights: safetensors and a model card", "WHAT", choices=("weights",)),
+            Argument("run", "run folder, or the name of a run in --runs", "RUN", "run"),
+            Argument("--to", "folder to write to", "DIR", "folder", required=True),
+            _RUNS._replace(help="where RUN is looked up by name; ./runs by default"),
+            _JSON,
+        ),
+        "labwright export weights runs/train-0123456789 --to model",
+    ),
+    Verb("doctor", ENVIRONMENT, "look at this machine: devices, driver, disk, memory, meters; a line each with what to do", (_JSON,), "labwright doctor"),
+    Verb(
+        "complete",
+        ENVIRONMENT,
+        "add or remove completion in a shell",
+        (
+            Argument("action", "install or uninstall the block in the shell's start file, or print the script", "ACTION", choices=("install", "uninstall", "script")),
+            Argument("shell", "the shell in use by default", "SHELL", choices=("bash", "zsh", "fish"), count="?"),
+        ),
+        "labwright complete install",
+    ),
+    Verb(
+        "help",
+        ENVIRONMENT,
+        "explain a verb, or print all verbs, recipes, steps and options",
+        (
+            Argument("verb", "the verb to explain", "VERB", "verb", count="?"),
+            Argument("--all", "every verb, recipe, step and option with type, default, unit and explanation"),
+            Argument("--filter", "of these, only lines in which this regular expression occurs", "REGEX"),
+        ),
+        "labwright help --all --filter learning_rate",
+    ),
+    Verb(
+        "step",
+        INNER,
+        "work on a run folder; what job scripts call",
+        (
+            Argument("run", "run folder with a step.json", "RUN_FOLDER", "folder"),
+            Argument("--share", "work on share I of N of the parts (I from 0), and leave finishing to another call", "I/N"),
+            Argument("--finish", "finish the run whose parts were done by other calls"),
+            _JSON,
+            _QUIET,
+        ),
+        "labwright step runs/train-0123456789",
+    ),
+)
+BY_NAME = {verb.name: verb for verb in VERBS}
