@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from labwright.runs import journal
 from labwright.runs.errors import DataError, Exit, MissingError
@@ -29,7 +29,7 @@ class Run:
         self.description = description
 
     @classmethod
-    def open(cls, folder: Path | str) -> Run:
+    def open(cls, folder: Path | str) -> Self:
         """Read ``folder/step.json``.
 
         Raises:

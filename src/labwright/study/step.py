@@ -124,7 +124,13 @@ class Recipe:
     """The optional dependency group that the recipe's work needs."""
     demo: str = ""
     """Folder name of the bundled sample study below ``labwright/<recipe>/sample``."""
-    templates: Mapping[str, str] = field(default_factory=dict)
+    tools: Mapping[str, str] = field(default_factory=dict)
+    """What the recipe can do outside of a run, by name → "module:function"; written in code, never in a file."""
+
+    def tool(self, name: str) -> Callable[..., Any]:
+        """The function behind a tool; KeyError where the recipe has none of that name."""
+        module, _, function = self.tools[name].partition(":")
+        return getattr(importlib.import_module(module), function)  # type: ignore[no-any-return]
 
     def step(self, name: str) -> LazyStep[Any]:
         for step in self.steps:
