@@ -1,13 +1,12 @@
 """What can be wrong with time-lapse images and their masks: the codes, their severity, why they matter, what to do.
 
 An *error* sets the item aside: packing goes on without it and training refuses until it is mended. A
-*warning* lets the item through; a *note* is only counted. Codes are never given a second meaning. An image
-without a mask has no code here: whether it matters depends on its split (``LAB005``).
+*warning* lets the item through; a *note* is only counted. Codes are never given a second meaning.
 """
 
 from __future__ import annotations
 
-from labwright.data.findings import Code, catalogue
+from labwright.data.findings import Code, Finding, catalogue
 from labwright.runs.errors import DataError
 
 CATALOGUE = catalogue(
@@ -22,16 +21,16 @@ CATALOGUE = catalogue(
     Code(
         "CEL002",
         "error",
-        "frame number given twice",
-        "Two files of one folder stand for the same frame (t003.tif and t0003.tif), so nothing tells which of them is meant.",
-        "Remove or rename one of the two files.",
+        "image without mask",
+        "Training, validation and scores need a mask for each image; an image left out unseen would change what the score is about.",
+        "Add the mask, name another mask folder with source.masks, or move the frames to a split that needs no labels.",
     ),
     Code(
         "CEL003",
-        "warning",
-        "frame numbers missing",
-        "A gap in the numbers is often an incomplete copy; it also makes the time between two neighbouring frames uneven.",
-        "Copy the missing frames, or go on if they were never taken.",
+        "error",
+        "frame number given twice",
+        "Two files of one folder stand for the same frame (t003.tif and t0003.tif), so nothing tells which of them is meant.",
+        "Remove or rename one of the two files.",
     ),
     Code(
         "CEL004",
@@ -90,6 +89,13 @@ CATALOGUE = catalogue(
         "Images are stored as 8-bit, 16-bit or 32-bit float pixels, masks as whole numbers; this type fits none of them without loss.",
         "Save the file as uint8, uint16 or float32 (masks as uint16 or uint32).",
     ),
+    Code(
+        "CEL016",
+        "warning",
+        "saturated image",
+        "More than one pixel in a hundred has the highest value a camera can give (255, 1,023, 4,095, …); what was brighter is lost.",
+        "Lower exposure or gain at the microscope; for these frames nothing can be done.",
+    ),
     # Masks, and an image beside its mask.
     Code(
         "CEL020",
@@ -144,15 +150,15 @@ CATALOGUE = catalogue(
     Code(
         "CEL032",
         "warning",
-        "saturated image",
-        "More than one pixel in a hundred has the highest value the type can hold; what was brighter is lost.",
-        "Lower exposure or gain at the microscope; for these frames nothing can be done.",
+        "frame numbers missing",
+        "A gap in the numbers is often an incomplete copy; it also makes the time between two neighbouring frames uneven.",
+        "Copy the missing frames, or go on if they were never taken.",
     ),
     Code(
         "CEL033",
         "warning",
         "frame equal to the one before it",
-        "The two image files hold the same bytes: a stalled camera or a file copied twice. Speeds and divisions will be wrong here.",
+        "The two images are the same in each pixel: a stalled camera or a file copied twice. Speeds and divisions will be wrong here.",
         "Leave one of the two out, or take the frame again.",
     ),
 )
@@ -177,3 +183,8 @@ class BadItem(DataError):
 
 def _rebuild(finding: str, what: str, where: str) -> BadItem:
     return BadItem(finding, what, where=where)
+
+
+def finding(code: str, place: str, text: str) -> Finding:
+    """A finding with a code of this catalogue; ``place`` is an identity, a sequence or a file."""
+    return CATALOGUE[code].at(place, text)

@@ -6,8 +6,10 @@ place in the arrays stays zero and its item has no split, so that a bad file mov
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,31 +17,39 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from labwright.cells.findings import BadItem, finding
+from labwright.cells.frames import common_plane, inspect_image, inspect_mask
 from labwright.cells.recipe import PackOptions
 from labwright.cells.source import Frame, Listing, identity, raw_files, scan
 from labwright.cells.target import border_core, border_core_by_size
-from labwright.cells.tiff import inspect_image, inspect_mask, read_image, read_mask, scales
+from labwright.cells.tiff import read_image, read_mask, scales
 from labwright.cells.views import intensity
 from labwright.data.findings import Finding
 from labwright.data.splits import assign
 from labwright.data.write import ArraySpec, Shard, content_digest, finish_pack, shards, write_shard
 from labwright.runs import sections
 from labwright.runs.errors import MissingError
-from labwright.runs.publish import digest, write_json
+from labwright.runs.publish import write_json
 from labwright.runs.run import Run
 from labwright.study.step import Figures, Part, RawFile
 
 PACK = "pack.zarr"
 NEED_LABELS = ("train", "validate")
+_TEXT, _WHOLE, _REAL = pa.string(), pa.int64(), pa.float64()
+COLUMNS = {"identity": _TEXT, "sequence": _TEXT, "frame": _WHOLE, "array": _TEXT, "index": _WHOLE, "split": _TEXT, "aside": _TEXT}
+COLUMNS |= {"n_instances": _WHOLE, "mean": _REAL, "deviation": _REAL, "minimum": _REAL, "maximum": _REAL, "digest": _TEXT}
+COLUMNS |= {"pixel_size_um": _REAL, "frame_interval_s": _REAL}
+"""Columns of ``items.parquet``; ``aside`` is the code of the finding that keeps an item out of its split."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What the pack will hold, known before any frame but the first of each sequence is read."""
+    """What the pack will hold, known from the files' names and headers."""
 
     listing: Listing
     specs: Mapping[str, tuple[ArraySpec, ArraySpec, ArraySpec]]
     """Images, labels and targets of each sequence."""
+    findings: tuple[Finding, ...]
+    """What the names and the headers of the files tell."""
 
     def shards(self) -> Iterator[tuple[str, Shard]]:
         for sequence, (images, _, _) in self.specs.items():
@@ -62,21 +72,23 @@ def layout(options: PackOptions) -> Layout:
     key = options.model_dump_json()
     if key not in _layouts:
         listing = scan(options.source)
-        specs = {}
+        specs, findings = {}, list(listing.findings)
+        compression = "zstd" if options.compression == "zstd" else None
         for sequence, frames in listing.sequences.items():
-            first = _first_readable(frames)
-            if first is None:
+            planes = dict(_planes(frames))
+            if not planes:
                 continue
-            shape = (len(frames), *first.shape)
-            compression = "zstd" if options.compression == "zstd" else None
+            common, odd = common_plane(listing.root, sequence, planes)
+            findings += odd
+            shape = (len(frames), *common.shape)
             specs[sequence] = (
-                ArraySpec(f"images/{sequence}", shape, first.dtype.name, options.shard_frames, compression),
+                ArraySpec(f"images/{sequence}", shape, common.dtype.name, options.shard_frames, compression),
                 ArraySpec(f"labels/{sequence}", shape, "uint32", options.shard_frames, compression),
                 ArraySpec(f"targets/{sequence}", shape, "uint8", options.shard_frames, compression),
             )
         if not specs:
             raise MissingError("no image can be read", where=str(options.source.path), todo="Look at the first file with any image viewer.")
-        _layouts[key] = Layout(listing, specs)
+        _layouts[key] = Layout(listing, specs, tuple(findings))
     return _layouts[key]
 
 
@@ -95,7 +107,7 @@ def preview(options: PackOptions, inputs: Mapping[str, Run]) -> list[str]:
         megabytes = np.prod(images.shape) * (np.dtype(images.dtype).itemsize + 5) / 1e6
         height, width = images.shape[1:]
         lines.append(f"{sequence}: {len(frames)} frames of {width}×{height} {images.dtype}, {masks} masks → {megabytes:.1f} MB")
-    return [*lines, *(f"{one.severity} {one.code} {one.place}: {one.text}" for one in plan.listing.findings)]
+    return [*lines, *(f"{one.severity} {one.code} {one.place}: {one.text}" for one in plan.findings)]
 
 
 def parts(job: Any) -> list[Part]:
@@ -117,7 +129,7 @@ def work(job: Any, part: Part) -> Figures:
                 arrays[0][number] = image
             if labels is not None:
                 arrays[1][number] = labels
-                arrays[2][number] = _target(labels, job.options)
+                arrays[2][number] = border_core(labels, job.options.target.width_px, by_size=job.options.target.by_size)
             rows.append({**row, "array": sequence, "index": shard.start + number})
         for spec, array in zip(specs, arrays, strict=True):
             file = next(one.file for one in shards(spec) if one.start == shard.start)
@@ -128,11 +140,16 @@ def work(job: Any, part: Part) -> Figures:
 def finish(job: Any) -> Figures:
     """Write metadata, items and manifest; the report counts what was packed and what was set aside."""
     plan = layout(job.options)
-    for one in plan.listing.findings:
+    for one in plan.findings:
+        job.finding(one.code, one.place, one.text, one.severity)
+    for sequence in sorted(plan.listing.sequences.keys() - plan.specs.keys()):
+        one = finding("CEL010", f"{plan.listing.root}/{sequence}", "none of its images can be read")
         job.finding(one.code, one.place, one.text, one.severity)
     rows = [row for part in parts(job) for row in job.results()[part.id]["frames"]]
-    for one in _repeated(rows):
-        job.finding(one.code, one.place, one.text, one.severity)
+    for sequence in plan.specs:
+        digests = {row["frame"]: row["file_digest"] for row in rows if row["sequence"] == sequence and row["file_digest"]}
+        for one in repeat_findings(plan.listing.root, sequence, digests):
+            job.finding(one.code, one.place, one.text, one.severity)
     specs = [spec for three in plan.specs.values() for spec in three]
     finish_pack(job.run.output(PACK), specs, _table(rows), {"recipe": "cells", "source": plan.listing.root, "target": job.options.target.model_dump()})
     used = [row for row in rows if row["split"]]
@@ -158,74 +175,62 @@ def finish(job: Any) -> Figures:
 
 def _read(
     job: Any, listing: Listing, frame: Frame, spec: ArraySpec, split: str | None
-) -> tuple[dict[str, Any], NDArray[Any] | None, NDArray[np.uint32] | None]:
+) -> tuple[dict[str, Any], NDArray[Any] | None, NDArray[Any] | None]:
+    """One frame: its row, and its image and labels where both can be used."""
     name = identity(listing.root, frame.sequence, frame.frame)
-    row: dict[str, Any] = {"identity": name, "sequence": frame.sequence, "frame": frame.frame, "split": split, "aside": None, "n_instances": None}
-    row |= {"mean": None, "deviation": None, "minimum": None, "maximum": None, "digest": None, "pixel_size_um": None, "frame_interval_s": None}
-    options = job.options.source
-    image = labels = None
+    row: dict[str, Any] = {column: None for column in COLUMNS}
+    row |= {"identity": name, "sequence": frame.sequence, "frame": frame.frame, "split": split, "file_digest": None}
+    source = job.options.source
+    labels = None
     try:
-        job.source(frame.image.relative_to(listing.base).as_posix(), frame.image, digest(frame.image))
-        image = read_image(frame.image)
-        _fits(image, spec)
-        pixel_size, interval = scales(frame.image)
-        row |= {"pixel_size_um": options.pixel_size_um or pixel_size, "frame_interval_s": options.frame_interval_s or interval}
+        data = _bytes(job, listing, frame.image)
+        row["file_digest"] = hashlib.sha256(data).hexdigest()
+        image = read_image(frame.image, data)
+        if image.shape != spec.shape[1:] or image.dtype.name != spec.dtype:
+            # The headers told already that this frame does not fit its sequence.
+            return {**row, "split": None, "aside": "CEL030" if image.shape != spec.shape[1:] else "CEL031"}, None, None
+        pixel_size, interval = scales(frame.image, data)
+        row |= {"pixel_size_um": source.pixel_size_um or pixel_size, "frame_interval_s": source.frame_interval_s or interval}
         level = intensity(image)
         row |= {"mean": level.mean, "deviation": level.deviation, "minimum": float(image.min()), "maximum": float(image.max())}
-        found = inspect_image(image, name)
         if frame.mask is not None:
-            job.source(frame.mask.relative_to(listing.base).as_posix(), frame.mask, digest(frame.mask))
-            labels = read_mask(frame.mask)
-            if labels.shape != image.shape:
-                raise BadItem("CEL020", f"the image has {_size(image)} pixels, the mask {_size(labels)}", where=str(frame.mask))
-            row["n_instances"] = len(np.unique(labels[labels > 0]))
-            found += inspect_mask(labels, name)
+            labels = read_mask(frame.mask, _bytes(job, listing, frame.mask))
         elif split in NEED_LABELS:
-            raise BadItem("CEL002", f"split {split} needs a mask for each image", where=str(frame.image))
-        row["digest"] = content_digest(image, *([labels] if labels is not None else []))
-        for one in found:
-            job.finding(one.code, one.place, one.text, one.severity)
+            raise BadItem("CEL002", f"split {split} needs a mask for each image")
     except BadItem as bad:
-        job.finding(bad.finding, name, f"{bad.what} ({bad.where})" if bad.where else bad.what, finding(bad.finding, "", "").severity)
+        job.finding(bad.finding, name, f"{bad.what} ({bad.where})" if bad.where else bad.what, CATALOGUE[bad.finding].severity)
         return {**row, "split": None, "aside": bad.finding}, None, None
-    return row, image, None if labels is None else labels.astype(np.uint32)
+    found = pair_findings(name, image, labels)
+    for one in found:
+        job.finding(one.code, one.place, one.text, one.severity)
+    worst = next((one.code for one in found if one.severity == "error"), None)
+    if worst is not None:
+        return {**row, "split": None, "aside": worst}, None, None
+    if labels is not None:
+        row["n_instances"] = int(np.unique(labels[labels > 0]).size)
+    row["digest"] = content_digest(image)
+    return row, image, labels
 
 
-def _fits(image: NDArray[Any], spec: ArraySpec) -> None:
-    if image.shape != spec.shape[1:]:
-        height, width = spec.shape[1:]
-        raise BadItem("CEL030", f"the frame has {_size(image)} pixels, its sequence {width}×{height}")
-    if image.dtype.name != spec.dtype:
-        raise BadItem("CEL031", f"the frame is {image.dtype.name}, its sequence {spec.dtype}")
+def _bytes(job: Any, listing: Listing, path: Path) -> bytes:
+    """A raw file's bytes, read once, for its digest and for decoding."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise MissingError(f"the file cannot be read ({error.strerror})", where=str(path), todo="Is it there, and may you read it?") from error
+    job.source(path.relative_to(listing.base).as_posix(), path, hashlib.sha256(data).hexdigest())
+    return data
 
 
-def _target(labels: NDArray[np.uint32], options: PackOptions) -> NDArray[np.uint8]:
-    make = border_core_by_size if options.target.by_size else border_core
-    return make(labels, options.target.width_px)
-
-
-def _first_readable(frames: Sequence[Frame]) -> NDArray[Any] | None:
+def _planes(frames: Sequence[Frame]) -> Iterator[tuple[int, Plane]]:
     for frame in frames:
         try:
-            return read_image(frame.image)
+            header = plane(frame.image)
+            image_dtype(header.dtype)
+            yield frame.frame, header
         except BadItem:
-            continue
-    return None
-
-
-def _repeated(rows: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
-    for before, row in zip(rows, rows[1:], strict=False):
-        if row["digest"] and row["digest"] == before["digest"] and row["sequence"] == before["sequence"]:
-            yield finding("CEL033", row["identity"], f"equal to {before['identity']}")
+            continue  # reading it will say what is wrong
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    text, whole, real = pa.string(), pa.int64(), pa.float64()
-    types = {"identity": text, "sequence": text, "frame": whole, "array": text, "index": whole, "split": text, "aside": text}
-    types |= {"n_instances": whole, "mean": real, "deviation": real, "minimum": real, "maximum": real, "digest": text}
-    types |= {"pixel_size_um": real, "frame_interval_s": real}
-    return pa.table({name: pa.array([row[name] for row in rows], kind) for name, kind in types.items()})
-
-
-def _size(array: NDArray[Any]) -> str:
-    return f"{array.shape[1]}×{array.shape[0]}"
+    return pa.table({name: pa.array([row[name] for row in rows], kind) for name, kind in COLUMNS.items()})

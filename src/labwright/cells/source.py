@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from labwright.cells.findings import CATALOGUE
+from labwright.cells.findings import finding
 from labwright.cells.source_options import SourceOptions
 from labwright.data.findings import Finding
 from labwright.runs.errors import MissingError
@@ -131,18 +131,18 @@ def _findings(images: _Files, masks: _Files, root: str, sequence: str) -> Iterat
     for kind, found in (("image", images), ("mask", masks)):
         for number in sorted(found.twice):
             names = " and ".join(path.name for path in found.numbers[number])
-            yield CATALOGUE["CEL002"].at(identity(root, sequence, number), f"{names} both claim to be the {kind} of frame {number}")
+            yield finding("CEL003", identity(root, sequence, number), f"{names} both claim to be the {kind} of frame {number}")
         if found.strays and found.folder:
             text = f"{len(found.strays)} TIFF files of {found.folder.name} are not read: {_some(found.strays)}"
-            yield CATALOGUE["CEL005"].at(f"{root}/{sequence}", text)
+            yield finding("CEL005", f"{root}/{sequence}", text)
     for number in sorted(masks.numbers.keys() - images.numbers.keys()):
-        yield CATALOGUE["CEL001"].at(identity(root, sequence, number), f"{masks.numbers[number][0].name} has no image t{number:03d}.tif")
+        yield finding("CEL001", identity(root, sequence, number), f"{masks.numbers[number][0].name} has no image t{number:03d}.tif")
     first, last = min(images.numbers), max(images.numbers)
     gaps = [(a + 1, b - 1) for a, b in itertools.pairwise(sorted(images.numbers)) if b > a + 1]
     if gaps:
         missing = sum(end - start + 1 for start, end in gaps)
         text = f"{missing} of the frames {first} to {last} are missing: {_some([str(a) if a == b else f'{a}-{b}' for a, b in gaps])}"
-        yield CATALOGUE["CEL003"].at(f"{root}/{sequence}", text)
+        yield finding("CEL032", f"{root}/{sequence}", text)
 
 
 def _choose(wanted: Sequence[str], available: Sequence[str], path: Path) -> list[str]:
@@ -181,7 +181,7 @@ def _unlabelled(base: Path, sequence: str, patterns: Sequence[str]) -> Finding:
     text = f"there is no {tried}"
     if there := _patterns_there(base, sequence):
         text += f"; to take the masks that are there, set source.masks to {' or '.join(map(repr, there))}"
-    return CATALOGUE["CEL004"].at(f"{base.name}/{sequence}", text)
+    return finding("CEL004", f"{base.name}/{sequence}", text)
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
