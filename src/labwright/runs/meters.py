@@ -139,10 +139,17 @@ class PowerSamples:
 
 
 class Found(NamedTuple):
-    """The meters to use, and of each method whether it is used or why not."""
+    """The meters to use, and of each method what it measures (``used``) or why it is not used."""
 
     meters: list[Meter]
-    reasons: dict[str, str]
+    methods: dict[str, Verdict]
+
+
+class Verdict(NamedTuple):
+    """What became of a method on this machine."""
+
+    used: bool
+    text: str
 
 
 def find(gpus: Visible | None = None, powercap: Path = POWERCAP, environment: Mapping[str, str] = os.environ) -> Found:
@@ -154,7 +161,7 @@ def find(gpus: Visible | None = None, powercap: Path = POWERCAP, environment: Ma
         CommandError: LABWRIGHT_WATTS_PER_CORE is no power.
     """
     meters: list[Meter] = []
-    reasons: dict[str, str] = {}
+    methods: dict[str, Verdict] = {}
     first = environment.get("LOCAL_RANK", environment.get("SLURM_LOCALID", "0")) == "0"
     zones, reason = _zones(powercap)
     if first:
@@ -163,19 +170,19 @@ def find(gpus: Visible | None = None, powercap: Path = POWERCAP, environment: Ma
             meters += _gpu_meter(gpu)
         for method in ("NVML counter", "NVML power"):
             scopes = ", ".join(meter.scope for meter in meters if meter.method == method)
-            reasons[method] = f"measures {scopes}" if scopes else gpus.reason or "not needed or not supported by the device"
+            methods[method] = Verdict(bool(scopes), scopes or gpus.reason or "no device needs it or supports it")
+    scope = "cpu packages and memory" if any(name == "dram" for name, _ in zones) else "cpu packages"
     if zones and first:
-        scope = "cpu packages and memory" if any(name == "dram" for name, _ in zones) else "cpu packages"
         meters.append(Counter("RAPL", scope, [source for _, source in zones]))
-    reasons["RAPL"] = f"measures {len(zones)} counters" if zones else reason
+    methods["RAPL"] = Verdict(bool(zones), scope if zones else reason)
     watts = watts_per_core(environment)
     if zones or not watts:
-        reasons["estimate"] = "not needed" if zones else f"turned off by {WATTS_VARIABLE}"
+        methods["estimate"] = Verdict(False, "RAPL measures" if zones else f"turned off by {WATTS_VARIABLE}")
     else:
         cpu = CpuTime()
         meters.append(Counter(f"estimate, {watts:g} W per busy core", "this process tree", [Source(lambda: cpu.seconds() * watts)]))
-        reasons["estimate"] = f"CPU time of the process tree × {watts:g} W per busy core"
-    return Found(meters, reasons)
+        methods["estimate"] = Verdict(True, f"CPU time of the process tree × {watts:g} W per busy core")
+    return Found(meters, methods)
 
 
 def watts_per_core(environment: Mapping[str, str] = os.environ) -> float:
