@@ -77,9 +77,9 @@ def _check_choice(verb: Verb, argument: Argument, value: str | None) -> None:
         return
     close = nearest(value, argument.choices)
     raise CommandError(
-        f"{argument.value if not argument.is_flag else argument.name} cannot be {value!r}" + (f"; did you mean {close!r}?" if close else ""),
+        f"{argument.name if argument.is_flag else argument.value} cannot be {value!r}",
         where=f"labwright {verb.name}",
-        todo=f"It is one of {', '.join(argument.choices)}.",
+        todo=(f"Did you mean {close!r}? " if close else "") + f"It takes {', '.join(argument.choices)}.",
     )
 
 

@@ -141,7 +141,7 @@ def _rows(rows: list[tuple[str, str]], width: int) -> list[str]:
 
 
 def _folded(lines: list[str]) -> list[str]:
-    """Lines folded at the width of the terminal, the rest of a row under its text."""
+    """Lines folded at the width of the terminal, the rest of a row below its text."""
     try:
         columns = min(os.get_terminal_size().columns, 120)
     except OSError:
@@ -150,6 +150,6 @@ def _folded(lines: list[str]) -> list[str]:
     for line in lines:
         start = len(line) - len(line.lstrip())
         gap = line.find("  ", start)
-        indent = gap + len(line[gap:]) - len(line[gap:].lstrip()) if gap > 0 else start or 2
+        indent = gap + len(line[gap:]) - len(line[gap:].lstrip()) if gap > 0 else start
         folded += textwrap.wrap(line, max(columns, 60), subsequent_indent=" " * indent, break_on_hyphens=False) or [""]
     return folded

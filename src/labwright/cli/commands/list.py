@@ -1,0 +1,93 @@
+"""``labwright list``: recipes, steps, runs, options and finding codes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from labwright.cli import places, scan
+from labwright.cli.helptext import matching
+from labwright.cli.manifest import load, refresh
+from labwright.cli.tables import print_json, print_table, shown
+from labwright.runs.errors import CommandError, Exit, MissingError
+from labwright.study.messages import listed, nearest
+
+Table = tuple[Sequence[str], list[list[Any]]]
+MOST_FIGURES = 3
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the table that was asked for."""
+    if arguments.finding:
+        return _explain(arguments.finding, arguments.json)
+    columns, rows = {"recipes": _recipes, "steps": _steps, "runs": _runs, "findings": _findings, "options": _options}[arguments.what or "runs"](arguments)
+    if arguments.filter:
+        rows = [row for row in rows if matching(["  ".join(map(shown, row))], arguments.filter)]
+    print_table(columns, rows, json_mode=arguments.json)
+    return Exit.DONE
+
+
+def _recipes(arguments: argparse.Namespace) -> Table:
+    # Asked for the recipes by name, it may take its time to look for those of third parties.
+    refresh()
+    rows = [[name, recipe["doc"], [step["name"] for step in recipe["steps"]]] for name, recipe in _chosen(arguments)]
+    return ("recipe", "what", "steps"), rows
+
+
+def _steps(arguments: argparse.Namespace) -> Table:
+    rows = [[name, step["name"], step["needs"], step["gates"], step["doc"]] for name, recipe in _chosen(arguments) for step in recipe["steps"]]
+    return ("recipe", "step", "needs", "gates", "what"), rows
+
+
+def _options(arguments: argparse.Namespace) -> Table:
+    rows = [
+        [name, *(option[column] for column in ("path", "type", "default", "unit", "required", "effect", "doc"))]
+        for name, recipe in _chosen(arguments)
+        for option in recipe["options"]
+    ]
+    return ("recipe", "option", "type", "default", "unit", "required", "effect", "what"), rows
+
+
+def _findings(arguments: argparse.Namespace) -> Table:
+    return ("code", "severity", "what", "todo"), [[code, page["severity"], page["title"], page["todo"]] for code, page in load()["findings"].items()]
+
+
+def _runs(arguments: argparse.Namespace) -> Table:
+    from labwright.runs.energy import in_words
+
+    rows = []
+    for run in places.runs_at(arguments.place, places.runs_option(arguments)):
+        description = run.description
+        if arguments.recipe and description["recipe"] != arguments.recipe:
+            continue
+        figures = run.figures()
+        if not arguments.json:
+            numbers = [f"{name} {value:.4g}" for name, value in figures.items() if isinstance(value, float)]
+            figures = ", ".join(numbers[:MOST_FIGURES])
+        energy = run.energy() if arguments.json else in_words(run.energy())
+        rows.append([run.name, run.state(), description.get("name", ""), description.get("tags", []), figures, energy, description.get("created", "")[:19]])
+    return ("run", "state", "name", "tags", "figures", "energy", "created"), rows
+
+
+def _explain(code: str, as_json: bool) -> int:
+    pages = load()["findings"]
+    page = pages.get(code.upper())
+    if page is None:
+        close = nearest(code, pages)
+        raise MissingError(f"there is no finding {code!r}", todo=f"Did you mean {close}?" if close else "`labwright list findings` shows all.")
+    if as_json:
+        print_json({"code": code.upper(), **page})
+    else:
+        print(f"{code.upper()} ({page['severity']}): {page['title']}\n\nWhy it matters: {page['why']}\n\nWhat to do: {page['todo']}")
+    return Exit.DONE
+
+
+def _chosen(arguments: argparse.Namespace) -> list[tuple[str, dict[str, Any]]]:
+    known = load()["recipes"]
+    name = arguments.recipe or ""
+    if not name and arguments.place:
+        name = next(map(scan.recipe, map(str, places.study_files([arguments.place]))))
+    if name and name not in known:
+        raise CommandError(f"there is no recipe {name!r}", where="labwright list", todo=f"There are {listed(known)}.")
+    return [(key, recipe) for key, recipe in known.items() if name in ("", key)]

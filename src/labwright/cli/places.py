@@ -1,0 +1,101 @@
+"""What words of a command line stand for: study files, folders of runs, runs."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labwright.runs.errors import CommandError, MissingError
+from labwright.runs.run import Run, runs_in
+
+if TYPE_CHECKING:
+    from labwright.study.resolve import Study
+
+STUDY = "study.yaml"
+
+
+def study_files(words: Sequence[str]) -> list[Path]:
+    """The study files that the words name; a folder stands for the study in it.
+
+    Raises:
+        MissingError: a folder holds no study.
+    """
+    paths = [Path(word) for word in words]
+    for path in paths:
+        if path.is_dir() and not (path / STUDY).is_file():
+            raise MissingError(f"there is no {STUDY} in this folder", where=str(path), todo="`labwright new RECIPE FOLDER` writes one.")
+    return [path / STUDY if path.is_dir() else path for path in paths]
+
+
+def resolved(arguments: argparse.Namespace, sets: Sequence[str] = ()) -> Study:
+    """The study of the command line, with its ``--set`` and ``--param``, and ``sets`` on top."""
+    from labwright.study.resolve import resolve
+
+    return resolve(study_files(arguments.study), sets=[*arguments.set, *sets], params=arguments.param)
+
+
+def runs_option(arguments: argparse.Namespace) -> Path | None:
+    """``--runs``, where it was given."""
+    return Path(arguments.runs) if arguments.runs else None
+
+
+def chosen(arguments: argparse.Namespace, study: Study) -> dict[str, Path]:
+    """The runs named by ``--run``, by step.
+
+    Raises:
+        MissingError: there is no such run, or several.
+        CommandError: two were named for one step.
+    """
+    from labwright.parts.conduct import find_run
+    from labwright.study.plan import runs_folder
+
+    found: dict[str, Path] = {}
+    for name in arguments.run:
+        run = find_run(runs_folder(study, runs_option(arguments)), name)
+        if run.step in found:
+            raise CommandError(f"two runs of {run.step} were named: {found[run.step].name} and {run.name}", where="--run")
+        found[run.step] = run.folder
+    return found
+
+
+def runs_folder_at(place: Path, runs: Path | None = None) -> Path:
+    """The folder of runs that a study file, the folder of a study, or a folder of runs stands for.
+
+    Raises:
+        MissingError: there is nothing of the kind.
+    """
+    if runs is not None:
+        folder = runs
+    elif place.is_file() or (place / STUDY).is_file():
+        from labwright.study.plan import runs_folder
+        from labwright.study.resolve import resolve
+
+        folder = runs_folder(resolve(study_files([str(place)])))
+    else:
+        folder = place / "runs" if (place / "runs").is_dir() else place
+        if not any(folder.glob("*/step.json")):
+            raise MissingError("there is no study and no run here", where=str(place), todo=f"Name a {STUDY}, a folder of runs, or a run.")
+    return folder
+
+
+def runs_at(place: str | None, runs: Path | None = None) -> list[Run]:
+    """The runs that a place stands for, oldest first: one run itself, or all of a study or folder.
+
+    Args:
+        place: as the user wrote it; the current folder by default.
+        runs: ``--runs``, where it was given.
+    """
+    path = Path(place or ".")
+    if (path / "step.json").is_file():
+        return [Run.open(path)]
+    folder = runs_folder_at(path, runs)
+    return runs_in(folder)
+
+
+def one_run(name: str, runs: Path | None) -> Run:
+    """A run by its path, or by its name or the beginning of it in ``--runs`` (``./runs`` by default)."""
+    from labwright.parts.conduct import find_run
+
+    return find_run(runs or Path("runs"), name)
