@@ -79,8 +79,6 @@ class Energy:
             self._flushed_at = self._settled_at
             amounts, self._amounts = self._amounts, {}
             for (stage, number), amount in amounts.items():
-                if amount.seconds <= 0:
-                    continue
                 meter = self._meters[number] if number >= 0 else None
                 self._record(
                     "energy",
@@ -129,6 +127,8 @@ class Energy:
         """Read all meters and charge the current stage."""
         now = self._clock()
         seconds, self._settled_at = now - self._settled_at, now
+        if seconds <= 0:
+            return
         stage = self._stages[-1]
         for number, meter in enumerate(self._meters):
             reading = meter.read()

@@ -7,12 +7,12 @@ import argparse
 
 def run(args: argparse.Namespace) -> int:
     """Print the check-up of this machine; 66 where something is bad, 0 otherwise."""
-    import json
     from pathlib import Path
 
     from rich.console import Console
     from rich.text import Text
 
+    from labwright.cli.tables import print_json
     from labwright.runs.checkup import checkup
     from labwright.runs.errors import Exit
 
@@ -26,5 +26,5 @@ def run(args: argparse.Namespace) -> int:
             console.print(Text.assemble((f"{fact.mark:<5}", styles[fact.mark]), f"{fact.topic:<12}", fact.text, (todo, "bold")))
     code = Exit.MISSING if any(fact.mark == "bad" for fact in facts) else Exit.DONE
     if args.json:
-        print(json.dumps({"code": int(code), "facts": [fact._asdict() for fact in facts]}, indent=1, ensure_ascii=False))
+        print_json({"code": int(code), "facts": [fact._asdict() for fact in facts]})
     return int(code)

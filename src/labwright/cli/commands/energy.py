@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from labwright.runs.run import Run
+from typing import Any
 
 COLUMNS = ("run", "stage", "energy", "method", "scope", "coverage", "seconds", "mean W")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the table, or with ``--json`` the same numbers unrounded."""
-    import json
-
-    from labwright.cli.tables import print_table
+    from labwright.cli.places import runs_at, runs_option
+    from labwright.cli.tables import print_json, print_table
     from labwright.runs.energy import NOT_MEASURED, amount, totals
-    from labwright.runs.errors import Exit
+    from labwright.runs.errors import Exit, MissingError
 
-    places = [Path(place) for place in args.place]
-    runs = {one.folder.resolve(): one for place in places for one in _runs(place, args.runs and Path(args.runs))}
+    runs = {one.folder.resolve(): one for place in args.place for one in runs_at(place, runs_option(args))}
+    if not runs:
+        raise MissingError(
+            "no runs yet", where=", ".join(args.place), todo="Run the study first, or say with --runs DIR where its runs are."
+        )
     rows = [{"run": one.name, **row} for one in runs.values() for row in one.energy()]
     sums = totals(rows)
     if args.json:
         listed = [{"method": method, "joules": joules, "kwh": _kwh(joules)} for method, joules in sums.items()]
-        print(json.dumps({"rows": rows, "totals": listed}, indent=1, ensure_ascii=False))
+        print_json({"rows": rows, "totals": listed})
         return int(Exit.DONE)
     print_table(COLUMNS, [_cells(row) for row in rows], title="Energy by run and stage")
     for method, joules in sums.items():
@@ -39,32 +37,13 @@ def run(args: argparse.Namespace) -> int:
     return int(Exit.DONE)
 
 
-def _runs(place: Path, folder: Path | None) -> list[Run]:
-    """The runs that a run folder, a folder of runs, a study's folder or a study file stands for."""
-    from labwright.runs.errors import MissingError
-    from labwright.runs.run import Run, runs_in
-
-    if (place / "step.json").is_file():
-        return [Run.open(place)]
-    if not place.exists():
-        raise MissingError(
-            "there is no such study, run or folder", where=str(place), todo="Name a study file, a run folder, or a folder of runs."
-        )
-    beside = place.parent if place.is_file() else place
-    found = runs_in(folder or beside / "runs") or ([] if folder or place.is_file() else runs_in(place))
-    if not found:
-        looked = folder or beside / "runs"
-        raise MissingError(f"no runs in {looked}", where=str(place), todo="Run the study first, or say with --runs DIR where its runs are.")
-    return found
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
+def _cells(row: dict[str, Any]) -> list[str | float | None]:
     from labwright.runs.energy import amount
 
     joules, seconds = row["joules"], row["seconds"]
-    watts = f"{joules / seconds:.1f}" if joules is not None and seconds > 0 else ""
-    method = row["method"] if joules is not None else ""
-    return [row["run"], row["stage"], amount(joules), method, row["scope"], f"{row['coverage']:.0%}", f"{seconds:.1f}", watts]
+    watts = None if joules is None or not seconds else joules / seconds
+    method = row["method"] if joules is not None else None
+    return [row["run"], row["stage"], amount(joules), method, row["scope"], f"{row['coverage']:.0%}", round(seconds, 1), watts]
 
 
 def _kwh(joules: float | None) -> float | None:
