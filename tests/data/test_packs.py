@@ -88,6 +88,17 @@ def test_finishing_twice_changes_nothing(tmp_path: Path) -> None:
     assert make(tmp_path, None, [8, 0]) == first
 
 
+def test_leftovers_of_a_killed_process_do_not_count(tmp_path: Path) -> None:
+    clean = make(tmp_path / "clean", None, list(range(9)))
+    leftover = tmp_path / "killed/images/01/c/3/0/.tmp-1-0-0"
+    leftover.parent.mkdir(parents=True)
+    leftover.write_bytes(b"half a shard")
+    killed = make(tmp_path / "killed", None, list(range(9)))
+    assert killed.pop("images/01/c/3/0/.tmp-1-0-0") == b"half a shard"
+    assert killed == clean
+    assert Pack.open(tmp_path / "killed").verify(checksums=True) == []
+
+
 def test_items_table_bytes_do_not_depend_on_its_chunks(tmp_path: Path) -> None:
     spec = ArraySpec("labels", (0, 4), "int32", 2)
     whole = table(100)

@@ -117,6 +117,18 @@ def test_equal_content_within_a_split_or_without_content_is_none() -> None:
     assert leaks(rows(*entries, digest=["b", "x", "b", None], constant=[True, False, True, False]), 0) == []
 
 
+def test_a_mark_that_is_unknown_hides_nothing() -> None:
+    items = rows(
+        ("01", 0, "train"),
+        ("02", 0, "validate"),
+        digest=["x", "x"],
+        constant=pa.array([None, None], pa.bool_()),
+        labelled=pa.array([None, True]),
+    )
+    assert codes(leaks(items, 0)) == ["LAB003"]
+    assert codes(coverage(items, {"train": ["01"], "validate": ["02"]}, ["train"])) == ["LAB005"]
+
+
 def test_items_without_sequences_are_checked_by_content() -> None:
     items = pa.table({"identity": ["p/a1", "p/a2"], "split": ["train", "test"], "digest": ["x", "x"]})
     assert codes(leaks(items, 0)) == ["LAB003"]

@@ -89,7 +89,7 @@ def coverage(items: pa.Table, selectors: Selectors, labelled: Iterable[str] = ()
         if "constant" in items.column_names and mine.num_rows and all(mine.column("constant").to_pylist()):
             found.append(findings.CONSTANT_SPLIT.at(split, f"all {mine.num_rows} items are constant"))
         if split in set(labelled) and "labelled" in items.column_names:
-            bare = mine.filter(compute.invert(mine.column("labelled"))).column("identity").to_pylist()
+            bare = mine.filter(_false(mine, "labelled")).column("identity").to_pylist()
             found += [findings.UNLABELLED_SPLIT.at(identity, f"no labels, and split {split} needs them") for identity in bare]
     unused = items.column("split").null_count
     if unused:
@@ -144,7 +144,7 @@ def _sequence_leaks(used: pa.Table, min_gap_frames: int) -> list[Finding]:
 def _content_leaks(used: pa.Table) -> list[Finding]:
     if "constant" in used.column_names:
         # Two black frames are alike and give nothing away; they are findings of their own.
-        used = used.filter(compute.invert(used.column("constant")))
+        used = used.filter(_false(used, "constant"))
     used = used.filter(compute.is_valid(used.column("digest")))
     grouped = used.group_by("digest", use_threads=False).aggregate([("split", "count_distinct"), ("split", "list"), ("identity", "list")])
     found = []
@@ -152,3 +152,8 @@ def _content_leaks(used: pa.Table) -> list[Finding]:
         alike = [f"{identity} ({split})" for identity, split in zip(group["identity_list"], group["split_list"], strict=True)]
         found.append(findings.SAME_CONTENT.at(group["identity_list"][0], f"the same content: {', '.join(alike)}"))
     return found
+
+
+def _false(items: pa.Table, column: str) -> pa.ChunkedArray:
+    """Where a mark is false; one that is unknown is."""
+    return compute.invert(compute.fill_null(items.column(column), False))
