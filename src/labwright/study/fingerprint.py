@@ -1,0 +1,63 @@
+"""What a result depends on, as one hash.
+
+A run whose fingerprint is there need not be made again; one option that counts, the seed, an input or a raw
+file's name or size changed makes another run beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from labwright.study.fields import marks
+from labwright.study.schema import json_value
+from labwright.study.step import LazyStep, RawFile
+
+
+def effective(options: BaseModel) -> dict[str, Any]:
+    """The options as JSON values, less those marked as without effect, at every level.
+
+    A path among words (``best``, or a file) counts by its last name only: what the file holds counts among the step's
+    raw files, and where it lies does not count.
+    """
+    fields = type(options).model_fields
+    return {name: _value(getattr(options, name)) for name, field in fields.items() if marks(field).get("effect", True)}
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return effective(value)
+    if isinstance(value, Mapping):
+        return {str(key): _value(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_value(item) for item in value]
+    if isinstance(value, Path):
+        return {"path": value.name}
+    return json_value(value)
+
+
+def fingerprint(step: LazyStep[Any], options: BaseModel, seed: int, inputs: Mapping[str, str], files: Iterable[RawFile]) -> str:
+    """SHA-256 in 64 hexadecimal digits.
+
+    Args:
+        step: gives its name and its ``version``, which is raised by hand when equal options give other results.
+        options: the step's resolved options.
+        seed: of the study.
+        inputs: fingerprint of each step that feeds this one, by name.
+        files: raw files, which count by relative name and size and in no order.
+    """
+    subject = {
+        "step": step.name,
+        "version": step.version,
+        "options": effective(options),
+        "seed": seed,
+        "inputs": dict(inputs),
+        "files": sorted([file.name, file.size] for file in files),
+    }
+    text = json.dumps(subject, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
