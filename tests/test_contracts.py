@@ -48,20 +48,6 @@ def test_no_path_of_one_machine_is_written_down(repository: Path) -> None:
     assert not found
 
 
-def test_every_test_module_tests_a_module_that_exists(repository: Path) -> None:
-    source, tests = repository / "src" / "labwright", repository / "tests"
-    floors = {path.name for path in source.iterdir() if path.is_dir()}
-    strays = []
-    for path in tests.rglob("test_*.py"):
-        floor, *rest = path.relative_to(tests).parts
-        if floor in floors:
-            folder = source.joinpath(floor, *rest[:-1])
-            subject = path.stem.removeprefix("test_")
-            if not any((folder / name).exists() for name in (f"{subject}.py", subject)) and subject != "contracts":
-                strays.append(str(path.relative_to(repository)))
-    assert not strays
-
-
 def test_torch_is_pinned_within_the_range_that_users_get(repository: Path) -> None:
     from packaging.requirements import Requirement
 

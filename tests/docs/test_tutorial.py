@@ -1,0 +1,43 @@
+"""The tutorial does what it says: its commands run one after the other in one shell, with a training of one epoch."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ONE_EPOCH = "epochs: 1"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, repository: Path) -> Path:
+    """Where the reader stands. The demo keeps a study that is there, so this one is put there with a short training."""
+    sample = repository / "src" / "labwright" / "cells" / "sample"
+    study = shutil.copytree(sample, tmp_path / "labwright-demo-cells") / "study.yaml"
+    text, changes = re.subn(r"epochs: \d+", ONE_EPOCH, study.read_text())
+    assert changes == 1
+    study.write_text(text)
+    return tmp_path
+
+
+def test_the_commands_of_the_tutorial_run(folder: Path, repository: Path) -> None:
+    page = (repository / "docs" / "tutorial" / "cells.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^```bash\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    script = folder / "tutorial.sh"
+    script.write_text("set -euxo pipefail\n" + "".join(commands))
+    environment = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]), "OMP_NUM_THREADS": "1"}
+    outcome = subprocess.run(["bash", str(script)], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert outcome.returncode == 0, outcome.stdout[-2000:] + outcome.stderr[-4000:]
+
+    demo, own = folder / "labwright-demo-cells", folder / "labwright-demo-cells" / "my-study"
+    assert (demo / "report.html").is_file()
+    assert (own / "report.html").is_file()
+    for place, trainings in ((demo, 3), (own, 1)):
+        runs = list((place / "runs").iterdir())
+        assert len([run for run in runs if run.name.startswith("train-")]) == trainings
+        assert not [run.name for run in runs if not (run / "done.json").is_file()]
