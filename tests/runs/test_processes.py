@@ -42,7 +42,7 @@ def test_the_tree_holds_children_and_grandchildren_as_psutil_finds_them() -> Non
         assert found[0] == os.getpid()
         assert {child, grandchild} <= set(found)
         assert set(found) == {os.getpid(), *(one.pid for one in psutil.Process().children(recursive=True))}
-        assert {use.pid for use in processes.uses()} == set(found)
+        assert {use.pid for use in processes.uses(found)} == set(found)
     assert child not in processes.tree()
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from labwright.runs.energy import Energy
 from labwright.runs.gpus import Gpu, visible
-from labwright.runs.processes import CpuTime, Use, uses
+from labwright.runs.processes import CpuTime, Use, tree, uses
 
 
 class Sampler:
@@ -27,8 +27,9 @@ class Sampler:
         self._thread = threading.Thread(target=self._watch, name="labwright-usage", daemon=True)
         self._gpus: list[Gpu] = visible().gpus
         self._cpu = CpuTime()
-        self._disk: dict[int, Use] = {use.pid: use for use in uses()}
-        self._cpu_s, self._at = self._cpu.seconds(), time.monotonic()
+        pids = tree()
+        self._disk: dict[int, Use] = {use.pid: use for use in uses(pids)}
+        self._cpu_s, self._at = self._cpu.seconds(pids), time.monotonic()
 
     def start(self) -> None:
         """The first record is written before this returns: from here on the run can be seen to live."""
@@ -43,8 +44,8 @@ class Sampler:
 
     def tick(self) -> None:
         """Write one record and flush the energy."""
-        found, now = uses(), time.monotonic()
-        cpu_s, seconds = self._cpu.seconds(), now - self._at
+        pids, now = tree(), time.monotonic()
+        found, cpu_s, seconds = uses(pids), self._cpu.seconds(pids), now - self._at
         steps = [(use, self._disk.get(use.pid, Use(use.pid, 0, 0, 0))) for use in found]
         # CPU time comes in ticks of 10 ms: over a shorter time than this its share is noise.
         cpu_percent = round(100 * (cpu_s - self._cpu_s) / seconds, 1) if seconds >= 0.1 else None

@@ -30,9 +30,10 @@ def run(args: argparse.Namespace) -> int:
     for method, joules in sums.items():
         if joules is not None:
             print(f"{amount(joules)} ({_kwh(joules):.3g} kWh) by {method}")
-    if not any(joules is not None for joules in sums.values()):
+    measured = sum(joules is not None for joules in sums.values())
+    if not measured:
         print(f"Energy: {NOT_MEASURED}. `labwright doctor` says which meters this machine has.")
-    elif len(sums) > 1:
+    elif measured > 1:
         print("Totals of different methods cover different things and are not added up: see docs/explanation/energy.md.")
     return int(Exit.DONE)
 
