@@ -38,7 +38,7 @@ def publish(final: Path, label: str) -> Iterator[Path]:
     Raises:
         FaultError: the disk is full or the folder cannot be written.
     """
-    temporary = final.parent / _temporary(final)
+    temporary = _temporary(final)
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         fault(f"{label}:before-write")
@@ -132,7 +132,7 @@ def sync_folder(folder: Path) -> None:
 def _replace(temporary: Path, final: Path) -> None:
     if final.is_dir() and temporary.is_dir():
         # A folder cannot be renamed over a full one; the old one steps aside first.
-        aside = final.parent / _temporary(final)
+        aside = _temporary(final)
         os.rename(final, aside)
         os.rename(temporary, final)
         remove(aside)
