@@ -159,7 +159,7 @@ def _values(argument: Argument, current: str, context: _Context) -> Iterator[Can
 
 def _options(current: str, context: _Context) -> Iterator[Candidate]:
     path, equals, value = current.partition("=")
-    options = {option["path"]: option for recipe in context.recipes() for option in recipe["options"]}
+    options = _by_path(context.recipes())
     if equals:
         option = options.get(path)
         if option is None:
@@ -173,6 +173,17 @@ def _options(current: str, context: _Context) -> Iterator[Candidate]:
         yield from _beginning(path, [(f"{name}.", "") for name in dict.fromkeys(one.partition(".")[0] for one in options)])
     else:
         yield from _beginning(path, [(f"{name}=", _explained(option)) for name, option in options.items()])
+
+
+def _by_path(recipes: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Options by path; where several kinds of a section share one, it takes the words of all."""
+    found: dict[str, dict[str, Any]] = {}
+    for recipe in recipes:
+        for option in recipe["options"]:
+            known = found.setdefault(option["path"], option)
+            if known is not option:
+                found[option["path"]] = {**known, "choices": list(dict.fromkeys([*known["choices"], *option["choices"]]))}
+    return found
 
 
 def _explained(option: dict[str, Any]) -> str:
@@ -191,7 +202,9 @@ def _parameters(current: str, context: _Context) -> Iterator[Candidate]:
     name, equals, value = current.partition("=")
     known = {one.name: one for study in context.studies for one in scan.parameters(study)}
     if not equals:
-        yield from _beginning(name, [(f"{one.name}=", f"{one.type}, default {one.default or 'none'}; {one.help}") for one in known.values()])
+        yield from _beginning(
+            name, [(f"{one.name}=", f"{one.type}, default {one.default or 'none'}; {one.help}") for one in known.values()]
+        )
     elif name in known and known[name].type == "path" and value:
         yield from ((f"{name}={one}", help_text) for one, help_text in _paths(value, ("",)))
     elif name in known and known[name].default:
@@ -201,7 +214,9 @@ def _parameters(current: str, context: _Context) -> Iterator[Candidate]:
 def _runs(current: str, context: _Context) -> Iterator[Candidate]:
     folder = context.runs_folder()
     # A run was first said by its step.json; newest first is what is looked for.
-    names = [name for name in os.listdir(folder) if os.path.isfile(os.path.join(folder, name, "step.json"))] if os.path.isdir(folder) else []
+    names = (
+        [name for name in os.listdir(folder) if os.path.isfile(os.path.join(folder, name, "step.json"))] if os.path.isdir(folder) else []
+    )
     step = context.verb.step or context.value("--step")
     for name in sorted(names, key=lambda name: -os.path.getmtime(os.path.join(folder, name))):
         if name.startswith(current) and name.rpartition("-")[0] != step:

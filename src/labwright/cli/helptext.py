@@ -88,7 +88,9 @@ def matching(lines: Iterator[str] | list[str], pattern: str) -> list[str]:
     try:
         found = re.compile(pattern, re.IGNORECASE)
     except re.error as error:
-        raise CommandError(f"{pattern!r} is not a regular expression: {error}", where="--filter", todo="Put a backslash before ( [ * + ?") from None
+        raise CommandError(
+            f"{pattern!r} is not a regular expression: {error}", where="--filter", todo="Put a backslash before ( [ * + ?"
+        ) from None
     return [line for line in lines if found.search(line)]
 
 
@@ -97,6 +99,8 @@ def option_facts(option: dict[str, Any]) -> str:
     facts = [option["type"], "required" if option["required"] else f"default {shown(option['default'])}"]
     if option["unit"]:
         facts.append(f"in {option['unit']}")
+    if option["when"]:
+        facts.append(f"with {option['when']}")
     if not option["effect"]:
         facts.append("no effect on results")
     return ", ".join(facts)

@@ -77,16 +77,15 @@ def build(recipes: Mapping[str, Recipe]) -> dict[str, Any]:
     return {
         "recipes": {name: _recipe(recipe) for name, recipe in sorted(recipes.items())},
         "findings": {
-            name: {"severity": code.severity, "title": code.title, "why": code.why, "todo": code.todo} for name, code in sorted(codes.items())
+            name: {"severity": code.severity, "title": code.title, "why": code.why, "todo": code.todo}
+            for name, code in sorted(codes.items())
         },
     }
 
 
 def _recipe(recipe: Recipe) -> dict[str, Any]:
-    from labwright.study.run_options import RunOptions
-    from labwright.study.schema import walk
+    from labwright.study.schema import models, walk
 
-    models = {step.name: step.options for step in recipe.steps} | {"run": RunOptions}
     return {
         "doc": recipe.doc,
         "extra": recipe.extra,
@@ -102,13 +101,14 @@ def _recipe(recipe: Recipe) -> dict[str, Any]:
                 "type": option.type,
                 "default": option.default,
                 "unit": option.unit,
-                "doc": " ".join(option.doc.split()),
+                "doc": option.doc,
                 "choices": list(option.choices),
                 "effect": option.effect,
                 "required": option.required,
+                "when": option.when,
             }
-            for section, model in models.items()
-            for option in walk(model, f"{section}.")
+            for section, model in models(recipe).items()
+            for option in walk(model, section)
         ],
     }
 

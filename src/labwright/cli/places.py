@@ -7,33 +7,38 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labwright.runs.errors import CommandError, MissingError
+from labwright.runs.errors import CommandError, MissingError, StudyError
 from labwright.runs.run import Run, runs_in
 
 if TYPE_CHECKING:
     from labwright.study.resolve import Study
+    from labwright.study.step import Recipe
 
 STUDY = "study.yaml"
 
 
-def study_files(words: Sequence[str]) -> list[Path]:
-    """The study files that the words name; a folder stands for the study in it.
+def recipe_named(name: str) -> Recipe:
+    """The recipe of this name, as a word of the command line.
 
     Raises:
-        MissingError: a folder holds no study.
+        CommandError: there is none; the nearest is named.
+        StudyError: a third party's recipe cannot be loaded.
     """
-    paths = [Path(word) for word in words]
-    for path in paths:
-        if path.is_dir() and not (path / STUDY).is_file():
-            raise MissingError(f"there is no {STUDY} in this folder", where=str(path), todo="`labwright new RECIPE FOLDER` writes one.")
-    return [path / STUDY if path.is_dir() else path for path in paths]
+    from labwright.study.registry import names, recipe
+
+    try:
+        return recipe(name)
+    except StudyError as error:
+        if name in names():
+            raise
+        raise CommandError(error.what, where="RECIPE", todo=error.todo) from error
 
 
 def resolved(arguments: argparse.Namespace, sets: Sequence[str] = ()) -> Study:
     """The study of the command line, with its ``--set`` and ``--param``, and ``sets`` on top."""
     from labwright.study.resolve import resolve
 
-    return resolve(study_files(arguments.study), sets=[*arguments.set, *sets], params=arguments.param)
+    return resolve(arguments.study, sets=[*arguments.set, *sets], params=arguments.param)
 
 
 def runs_option(arguments: argparse.Namespace) -> Path | None:
@@ -72,7 +77,7 @@ def runs_folder_at(place: Path, runs: Path | None = None) -> Path:
         from labwright.study.plan import runs_folder
         from labwright.study.resolve import resolve
 
-        folder = runs_folder(resolve(study_files([str(place)])))
+        folder = runs_folder(resolve([place]))
     else:
         folder = place / "runs" if (place / "runs").is_dir() else place
         if not any(folder.glob("*/step.json")):

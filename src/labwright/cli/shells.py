@@ -80,7 +80,9 @@ def shell_in_use() -> str:
     """
     name = Path(os.environ.get("SHELL", "")).name
     if name not in SCRIPTS:
-        raise CommandError(f"the shell in use is {name or 'not known'}", where="labwright complete", todo=f"Name one of {', '.join(SCRIPTS)}.")
+        raise CommandError(
+            f"the shell in use is {name or 'not known'}", where="labwright complete", todo=f"Name one of {', '.join(SCRIPTS)}."
+        )
     return name
 
 

@@ -58,13 +58,23 @@ class Verb(NamedTuple):
 
 
 _STUDY = Argument("study", "study file, or several that are merged in order", "STUDY", "study", count="+")
-_PLACE = Argument("place", "study file, folder of a study, folder of runs, or one run; the current folder by default", "PLACE", "place", count="?")
+_PLACE = Argument(
+    "place", "study file, folder of a study, folder of runs, or one run; the current folder by default", "PLACE", "place", count="?"
+)
 _SET = Argument("--set", "set an option, such as train.epochs=5", "OPTION=VALUE", "option", count="*")
 _PARAM = Argument("--param", "set a parameter of the study, such as data=/elsewhere", "NAME=VALUE", "parameter", count="*")
 _RUNS = Argument("--runs", "where run folders lie, instead of what the study says", "DIR", "folder")
-_RUN = Argument("--run", "take this run for its step instead of the planned one (name, beginning of a name, or path)", "RUN", "run", count="*")
+_RUN = Argument(
+    "--run", "take this run for its step instead of the planned one (name, beginning of a name, or path)", "RUN", "run", count="*"
+)
 _STEP = Argument("--step", "this step and what it needs; all steps by default", "STEP", "step")
-_SWEEP = Argument("--sweep", "one run for each value, such as train.learning_rate=1e-3,3e-4; several sweeps are crossed", "OPTION=V1,V2", "option", count="*")
+_SWEEP = Argument(
+    "--sweep",
+    "one run for each value, such as train.learning_rate=1e-3,3e-4; several sweeps are crossed",
+    "OPTION=V1,V2",
+    "option",
+    count="*",
+)
 _DRY = Argument("--dry-run", "open the sources, write nothing, and say what each step would read and make")
 _JSON = Argument("--json", "print JSON, and nothing else, on standard output")
 _QUIET = Argument("--quiet", "show errors and the result only")
@@ -139,7 +149,12 @@ VERBS: tuple[Verb, ...] = (
             _RECIPE_FLAG._replace(help="score two folders by this recipe's rules"),
             Argument("--predictions", "folder with predicted masks", "DIR", "folder"),
             Argument("--truth", "folder with true masks", "DIR", "folder"),
-            Argument("--size", "score at the original size, or with both sides resized to this many pixels", "PIXELS", choices=("original", "256")),
+            Argument(
+                "--size",
+                "score at the original size, or with both sides resized to this many pixels",
+                "PIXELS",
+                choices=("original", "256"),
+            ),
         ),
         "labwright evaluate --recipe cells --predictions masks --truth 01_GT/SEG",
     ),
@@ -195,7 +210,9 @@ VERBS: tuple[Verb, ...] = (
         LOOK,
         "list recipes, steps, runs, options or finding codes",
         (
-            Argument("what", "what to list; runs by default", "WHAT", choices=("recipes", "steps", "runs", "findings", "options"), count="?"),
+            Argument(
+                "what", "what to list; runs by default", "WHAT", choices=("recipes", "steps", "runs", "findings", "options"), count="?"
+            ),
             _PLACE,
             _RECIPE_FLAG._replace(help="only of this recipe"),
             _RUNS,
@@ -239,13 +256,24 @@ VERBS: tuple[Verb, ...] = (
         ),
         "labwright export weights runs/train-0123456789 --to model",
     ),
-    Verb("doctor", ENVIRONMENT, "look at this machine: devices, driver, disk, memory, meters; a line each with what to do", (_JSON,), "labwright doctor"),
+    Verb(
+        "doctor",
+        ENVIRONMENT,
+        "look at this machine: devices, driver, disk, memory, meters; a line each with what to do",
+        (_JSON,),
+        "labwright doctor",
+    ),
     Verb(
         "complete",
         ENVIRONMENT,
         "add or remove completion in a shell",
         (
-            Argument("action", "install or uninstall the block in the shell's start file, or print the script", "ACTION", choices=("install", "uninstall", "script")),
+            Argument(
+                "action",
+                "install or uninstall the block in the shell's start file, or print the script",
+                "ACTION",
+                choices=("install", "uninstall", "script"),
+            ),
             Argument("shell", "the shell in use by default", "SHELL", choices=("bash", "zsh", "fish"), count="?"),
         ),
         "labwright complete install",

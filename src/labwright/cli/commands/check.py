@@ -18,7 +18,7 @@ SEVERITIES = ("error", "warning", "note")
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit with 65 where a finding is an error."""
-    row = Row({}, places.resolved(arguments))
+    row = Row((), places.resolved(arguments))
     conduct_row(row, arguments, STEP, quiet=arguments.quiet or arguments.json)
     if row.error and not arguments.json:
         return tell(row.error, as_json=False)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from labwright.cli.commands import run as conducted
+from labwright.cli.places import recipe_named
 from labwright.cli.tables import print_json, print_table, scalars
 from labwright.runs.errors import CommandError, Exit
 
@@ -26,9 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _score(arguments: argparse.Namespace) -> int:
-    from labwright.study.registry import recipe
-
-    found = recipe(arguments.recipe)
+    found = recipe_named(arguments.recipe)
     if "evaluate_folders" not in found.tools:
         raise CommandError(f"recipe {found.name} cannot score folders without a study", where="--recipe")
     scores = found.tool("evaluate_folders")(Path(arguments.predictions), Path(arguments.truth), arguments.size or "original")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +22,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the table that was asked for."""
     if arguments.finding:
         return _explain(arguments.finding, arguments.json)
-    columns, rows = {"recipes": _recipes, "steps": _steps, "runs": _runs, "findings": _findings, "options": _options}[arguments.what or "runs"](arguments)
+    tables = {"recipes": _recipes, "steps": _steps, "runs": _runs, "findings": _findings, "options": _options}
+    columns, rows = tables[arguments.what or "runs"](arguments)
     if arguments.filter:
         rows = [row for row in rows if matching(["  ".join(map(shown, row))], arguments.filter)]
     print_table(columns, rows, json_mode=arguments.json)
@@ -36,7 +38,9 @@ def _recipes(arguments: argparse.Namespace) -> Table:
 
 
 def _steps(arguments: argparse.Namespace) -> Table:
-    rows = [[name, step["name"], step["needs"], step["gates"], step["doc"]] for name, recipe in _chosen(arguments) for step in recipe["steps"]]
+    rows = [
+        [name, step["name"], step["needs"], step["gates"], step["doc"]] for name, recipe in _chosen(arguments) for step in recipe["steps"]
+    ]
     return ("recipe", "step", "needs", "gates", "what"), rows
 
 
@@ -50,7 +54,9 @@ def _options(arguments: argparse.Namespace) -> Table:
 
 
 def _findings(arguments: argparse.Namespace) -> Table:
-    return ("code", "severity", "what", "todo"), [[code, page["severity"], page["title"], page["todo"]] for code, page in load()["findings"].items()]
+    return ("code", "severity", "what", "todo"), [
+        [code, page["severity"], page["title"], page["todo"]] for code, page in load()["findings"].items()
+    ]
 
 
 def _runs(arguments: argparse.Namespace) -> Table:
@@ -66,7 +72,17 @@ def _runs(arguments: argparse.Namespace) -> Table:
             numbers = [f"{name} {value:.4g}" for name, value in figures.items() if isinstance(value, float)]
             figures = ", ".join(numbers[:MOST_FIGURES])
         energy = run.energy() if arguments.json else in_words(run.energy())
-        rows.append([run.name, run.state(), description.get("name", ""), description.get("tags", []), figures, energy, description.get("created", "")[:19]])
+        rows.append(
+            [
+                run.name,
+                run.state(),
+                description.get("name", ""),
+                description.get("tags", []),
+                figures,
+                energy,
+                description.get("created", "")[:19],
+            ]
+        )
     return ("run", "state", "name", "tags", "figures", "energy", "created"), rows
 
 
@@ -75,7 +91,9 @@ def _explain(code: str, as_json: bool) -> int:
     page = pages.get(code.upper())
     if page is None:
         close = nearest(code, pages)
-        raise MissingError(f"there is no finding {code!r}", todo=f"Did you mean {close}?" if close else "`labwright list findings` shows all.")
+        raise MissingError(
+            f"there is no finding {code!r}", todo=f"Did you mean {close}?" if close else "`labwright list findings` shows all."
+        )
     if as_json:
         print_json({"code": code.upper(), **page})
     else:
@@ -87,7 +105,8 @@ def _chosen(arguments: argparse.Namespace) -> list[tuple[str, dict[str, Any]]]:
     known = load()["recipes"]
     name = arguments.recipe or ""
     if not name and arguments.place:
-        name = next(map(scan.recipe, map(str, places.study_files([arguments.place]))))
+        place = os.path.join(arguments.place, places.STUDY) if os.path.isdir(arguments.place) else arguments.place
+        name = scan.recipe(place)
     if name and name not in known:
         raise CommandError(f"there is no recipe {name!r}", where="labwright list", todo=f"There are {listed(known)}.")
     return [(key, recipe) for key, recipe in known.items() if name in ("", key)]

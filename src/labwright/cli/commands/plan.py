@@ -30,7 +30,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the plan; nothing is written."""
     study = places.resolved(arguments)
     steps = plan(study, runs=places.runs_option(arguments), chosen=places.chosen(arguments, study))
-    rows = [[one.name, one.state, one.fingerprint if arguments.json else one.fingerprint[:10], str(one.folder), _why(one, study, arguments)] for one in steps]
+    rows = [
+        [one.name, one.state, one.fingerprint if arguments.json else one.fingerprint[:10], str(one.folder), _why(one, study, arguments)]
+        for one in steps
+    ]
     print_table(["step", "state", "fingerprint", "folder", "why"], rows, json_mode=arguments.json)
     return Exit.DONE
 
@@ -47,4 +50,6 @@ def _why(planned: Planned, study: Study, arguments: argparse.Namespace) -> str:
     if not others:
         return "not run yet"
     changed = differences(planned, others[0])
-    return f"unlike {others[0].name}: " + ("; ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "") or "other inputs or another seed")
+    return f"unlike {others[0].name}: " + (
+        "; ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "") or "other inputs or another seed"
+    )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from labwright.cli import places
 from labwright.cli.main import describe, tell
-from labwright.cli.sweeps import sweep_rows
 from labwright.cli.tables import print_json, print_table, scalars
 from labwright.runs.errors import CommandError, Exit, LabwrightError
+from labwright.study.messages import listed, nearest
 
 if TYPE_CHECKING:
     from labwright.parts.conduct import Result
@@ -25,7 +25,8 @@ MOST_COLUMNS = 6
 class Row:
     """What became of one study: of the only one, or of one row of a sweep."""
 
-    settings: Mapping[str, str]
+    sets: Sequence[str]
+    """``a.b=value`` each: what a sweep sets in this row."""
     study: Study
     results: list[Result] = field(default_factory=list)
     error: LabwrightError | None = None
@@ -43,11 +44,11 @@ class Row:
 
 def run(arguments: argparse.Namespace) -> int:
     """Conduct the study; every row of a sweep is resolved before the first one starts."""
+    from labwright.study.sweep import sweep
+
     step = arguments.short_form or arguments.step
-    rows = [
-        Row(settings, places.resolved(arguments, [f"{path}={value}" for path, value in settings.items()]))
-        for settings in sweep_rows(arguments.sweep)
-    ]
+    rows = [Row(sets, places.resolved(arguments, sets)) for sets in sweep(arguments.sweep) or [[]]]
+    _check_step(rows[0].study, step)
     if arguments.dry_run:
         from labwright.cli.preview import print_preview
 
@@ -65,14 +66,11 @@ def run(arguments: argparse.Namespace) -> int:
 def conduct_row(row: Row, arguments: argparse.Namespace, step: str | None, *, quiet: bool) -> None:
     """Run what is missing; what goes wrong is kept in the row, so that other rows go on."""
     from labwright.parts.conduct import conduct
+    from labwright.study.sweep import label
 
-    if row.settings and not quiet:
-        print(" ".join(f"{path}={value}" for path, value in row.settings.items()))
+    if row.sets and not quiet:
+        print(label(row.sets))
     try:
-        if step is not None and step not in (names := [one.name for one in row.study.recipe.steps]):
-            raise CommandError(
-                f"recipe {row.study.recipe.name} has no step {step!r}", where="--step", todo=f"Its steps are {', '.join(names)}."
-            )
         chosen = places.chosen(arguments, row.study)
         for result in conduct(row.study, step=step, runs=places.runs_option(arguments), chosen=chosen, quiet=quiet):
             row.results.append(result)
@@ -91,6 +89,17 @@ def print_figures(result: Result) -> None:
     print_table(["figure", "value"], rows, title=f"{result.step} ({result.folder.name})")
 
 
+def _check_step(study: Study, step: str | None) -> None:
+    names = [one.name for one in study.recipe.steps]
+    if step is not None and step not in names:
+        close = nearest(step, names)
+        raise CommandError(
+            f"recipe {study.recipe.name} has no step {step!r}",
+            where="--step",
+            todo=(f"Did you mean {close}? " if close else "") + f"Its steps are {listed(names)}.",
+        )
+
+
 def _end_of_one(row: Row, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(row.as_json())
@@ -106,13 +115,13 @@ def _end_of_sweep(rows: list[Row], arguments: argparse.Namespace) -> int:
 
     code = next((row.code for row in rows if row.code != Exit.DONE), Exit.DONE)
     if arguments.json:
-        print_json({"code": int(code), "rows": [{"set": dict(row.settings), **row.as_json()} for row in rows]})
+        print_json({"code": int(code), "rows": [{"set": list(row.sets), **row.as_json()} for row in rows]})
         return code
     figures = [scalars(row.results[-1].figures) if row.results and not row.error else {} for row in rows]
     names = list(dict.fromkeys(name for one in figures for name in one))[:MOST_COLUMNS]
     table = [
         [
-            *row.settings.values(),
+            *(text.partition("=")[2] for text in row.sets),
             "failed" if row.error else "done" if row.results else "not begun",
             *(one.get(name) for name in names),
             in_words([line for result in row.results for line in result.energy]),
@@ -120,7 +129,7 @@ def _end_of_sweep(rows: list[Row], arguments: argparse.Namespace) -> int:
         ]
         for row, one in zip(rows, figures, strict=True)
     ]
-    print_table([*rows[0].settings, "state", *names, "energy", "run"], table, title="Sweep")
+    print_table([*(text.partition("=")[0] for text in rows[0].sets), "state", *names, "energy", "run"], table, title="Sweep")
     for row in rows:
         if row.error:
             tell(row.error, as_json=False)

@@ -26,7 +26,7 @@ def schema_text(name: str) -> str:
     Raises:
         CommandError: there is no such recipe.
     """
-    from labwright.study.registry import recipe
+    from labwright.cli.places import recipe_named
     from labwright.study.schema import json_schema
 
-    return json.dumps(json_schema(recipe(name)), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(json_schema(recipe_named(name)), indent=1, ensure_ascii=False) + "\n"

@@ -27,7 +27,15 @@ def _row(run: Run) -> list[Any]:
     except (OSError, ValueError):
         parts = None
     age = run.heartbeat_age_s()
-    return [run.name, run.state(), len(run.part_figures()), parts, run.attempts(), None if age is None else round(age, 1), _last_metrics(run)]
+    return [
+        run.name,
+        run.state(),
+        len(run.part_figures()),
+        parts,
+        run.attempts(),
+        None if age is None else round(age, 1),
+        _last_metrics(run),
+    ]
 
 
 def _last_metrics(run: Run) -> str:
