@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from labwright.study.messages import first_sentence, one_of
+
 KIND = "kind"
 """The key that tells alternative sections apart."""
 _WORDS = {bool: "true or false", int: "whole number", float: "number", str: "text", Path: "path", type(None): "null"}
@@ -141,16 +143,22 @@ def type_words(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     """The type in words: ``whole number ≥ 1``, ``one of adamw, sgd, or null``, ``list of paths``."""
     found = members(annotation)
     taken = [word for word in words(annotation) if word not in ("true", "false")]
-    texts = [f"one of {', '.join(taken)}" if len(taken) > 1 else f"the word {taken[0]}"] if taken else []
+    texts = [one_of(taken)] if taken else []
     tagged = [model for model in found if is_section(model)]
     if tagged:
         tags = [kind for model in tagged for kind in kinds(model)]
-        texts.append("section with kind " + " or ".join(tags) if len(tags) > 1 else "section")
+        texts.append("section with kind " + " or ".join(tags) if is_tagged(annotation) else "section")
     for member in found:
         text = _type_word(member)
         if text and text not in texts:
             texts.append(text + _bounds(metadata, member))
     return _joined(texts)
+
+
+def meanings(fields: Mapping[str, FieldInfo]) -> dict[str, str]:
+    """Type and doc line of each option of a section."""
+    told = {name: (type_words(field.annotation, field.metadata), first_line(field.description)) for name, field in fields.items()}
+    return {name: f"{kind}: {first_sentence(doc)}" if doc else kind for name, (kind, doc) in told.items()}
 
 
 def _type_word(member: Any) -> str:
@@ -189,11 +197,19 @@ def _plural(annotation: Any) -> str:
 
 
 def _bounds(metadata: Sequence[Any], member: Any) -> str:
-    parts = [f"{sign} {getattr(mark, name)}" for mark in metadata for name, sign in _BOUNDS if getattr(mark, name, None) is not None]
+    parts = [
+        f"{sign} {_number(getattr(mark, name))}" for mark in metadata for name, sign in _BOUNDS if getattr(mark, name, None) is not None
+    ]
     if member in (int, float) and parts:
         return " " + " and ".join(parts)
     pattern = next((mark.pattern for mark in metadata if getattr(mark, "pattern", None)), "")
     return f" that matches {pattern}" if pattern and member is str else ""
+
+
+def _number(bound: Any) -> str:
+    """A bound as people write it; 2^63 instead of its nineteen digits."""
+    power = bound.bit_length() - 1 if isinstance(bound, int) else 0
+    return f"2^{power}" if power > 30 and bound == 2**power else str(bound)
 
 
 def _joined(texts: Sequence[str]) -> str:

@@ -36,6 +36,7 @@ _PLAINER = (
     ("expected <block end>", "the indentation does not fit the lines above"),
     ("did not find expected <document start>", "the text does not fit the lines above"),
     ("special characters are not allowed", "there is a control character in the text"),
+    ("but got '<stream end>'", "a bracket is not closed"),
     ("found unexpected end of stream", "a quote is not closed"),
 )
 
@@ -172,7 +173,13 @@ class _Composer:
         if level > MOST_LEVELS:
             raise StudyError(f"the study is nested more than {MOST_LEVELS} levels deep", where=self.where(event))
         if event.tag is not None:
-            self.mistakes.append(Mistake(self.where(event), "", f"the tag '{event.tag}' is refused; a study holds plain values only"))
+            self.mistakes.append(
+                Mistake(
+                    self.where(event),
+                    "",
+                    f"the tag '{event.tag.replace('tag:yaml.org,2002:', '!!')}' is refused; a study holds plain values only",
+                )
+            )
         before = self.count
         self.grow(1, event)
         if isinstance(event, events.MappingStartEvent):

@@ -7,7 +7,8 @@ own doc line, so that the reader need not look anything up.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from labwright.runs.errors import StudyError
@@ -25,14 +26,42 @@ class Mistake:
     expected: str = ""
     nearest: str = ""
     doc: str = ""
+    meant: str = ""
+    """Type and doc line of what ``nearest`` names."""
 
     def __str__(self) -> str:
         text = f"{self.path}: {self.what}" if self.path else self.what
         if self.expected:
             text += f"; expected {self.expected}"
         if self.nearest:
-            text += f"; did you mean '{self.nearest}'?"
-        return f"{text} ({self.doc.rstrip('.')})" if self.doc else text
+            text += f"; did you mean '{self.nearest}'" + (f" ({self.meant})?" if self.meant else "?")
+        return f"{text} ({first_sentence(self.doc)})" if self.doc else text
+
+
+def first_sentence(text: str) -> str:
+    return re.split(r"\.(?:\s|$)", text, maxsplit=1)[0]
+
+
+def unknown(where: str, path: str, names: Mapping[str, str], known: Mapping[str, str], section: str) -> Mistake:
+    """A key that is not there: the nearest name beside it, else where an option of that name is.
+
+    Args:
+        where: line or flag.
+        path: the key as it was given, with its section.
+        names: what the section has, each with its type and doc line.
+        known: the same for every option of the study, by whole path.
+        section: its path; empty for the top of the study.
+    """
+    key = path.rpartition(".")[2]
+    what = "there is no such option" if section else "there is no such section"
+    if path in known:
+        return Mistake(where, path, f"this kind of section has no such option; it has {listed(names, 40)}")
+    if close := nearest(key, names):
+        return Mistake(where, path, what, nearest=f"{section}.{close}".lstrip("."), meant=names[close])
+    if elsewhere := [option for option in known if option.endswith(f".{key}")]:
+        return Mistake(where, path, what, nearest=elsewhere[0], meant=known[elsewhere[0]])
+    place = f"'{section}'" if section else "a study"
+    return Mistake(where, path, f"{what}; {place} has {listed(names, 40)}")
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -48,6 +77,12 @@ def listed(names: Iterable[str], most: int = 12) -> str:
     if len(names) > most:
         names = [*names[:most], f"{len(names) - most} more"]
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+
+
+def one_of(names: Iterable[str]) -> str:
+    """``one of a, b, c``, or ``the word a``."""
+    names = list(names)
+    return f"one of {', '.join(names)}" if len(names) > 1 else f"the word {''.join(names)}"
 
 
 def refuse(mistakes: Iterable[Mistake], study: str) -> None:

@@ -19,6 +19,7 @@ from labwright.study.fields import (
     elements,
     first_line,
     is_tagged,
+    meanings,
     nullable,
     section_for,
     sections,
@@ -27,7 +28,7 @@ from labwright.study.fields import (
 )
 from labwright.study.load import Node, parse
 from labwright.study.merge import merge
-from labwright.study.messages import Mistake, listed, nearest
+from labwright.study.messages import Mistake, listed, nearest, unknown
 from labwright.study.options import Options
 from labwright.study.parameters import SPOILED, split_assignment
 
@@ -37,13 +38,17 @@ FROM = "from"
 _NULLS = ("null", "~")
 
 
-def override(tree: Node, sets: Sequence[str], models: Mapping[str, type[Options]], mistakes: list[Mistake]) -> tuple[Node, set[str]]:
+def override(
+    tree: Node, sets: Sequence[str], models: Mapping[str, type[Options]], known: Mapping[str, str], mistakes: list[Mistake]
+) -> tuple[Node, set[str]]:
     """The tree with every ``--set`` laid over it, and the paths that were set.
 
     Args:
         tree: the merged files.
         sets: ``path=value`` each; of two for the same option the later counts.
         models: the option model of each section at the top (the steps, and ``run``).
+        known: every option of the study with its type and doc line, for messages.
+        mistakes: takes what is wrong.
     """
     pairs = [pair for text in sets if (pair := split_assignment(text, ORIGIN, mistakes))]
     # A kind first: it decides which options its section has, and a new one empties the section.
@@ -61,10 +66,10 @@ def override(tree: Node, sets: Sequence[str], models: Mapping[str, type[Options]
             continue
         before = tree.value.get(keys[0])
         annotation = models[keys[0]]
-        target = _target(annotation, keys[1:], before, path, mistakes)
-        if target is None:
+        found = _target(annotation, keys, before, known, mistakes)
+        if found is None:
             continue
-        node = read(text, target[0], path, mistakes)
+        node = read(text, found, path, mistakes)
         for key in reversed(keys[1:]):
             node = Node({key: node}, ORIGIN)
         if before is not None:
@@ -98,10 +103,10 @@ def read(text: str, annotation: Any, path: str, mistakes: list[Mistake]) -> Node
     return node
 
 
-def _target(annotation: Any, keys: Sequence[str], node: Node | None, path: str, mistakes: list[Mistake]) -> tuple[Any, str] | None:
-    """The type and the doc line of the option at ``keys``; what is not there is a mistake."""
-    doc, done = "", path.split(".")[0]
-    for key in keys:
+def _target(annotation: Any, path: Sequence[str], node: Node | None, known: Mapping[str, str], mistakes: list[Mistake]) -> Any | None:
+    """The type of the option at ``path``, whose first key has led here; what is not there is a mistake."""
+    doc, done = "", path[0]
+    for key in path[1:]:
         models = _possible(annotation, node)
         value = values(annotation)
         fields = {name: field for model in models for name, field in model.model_fields.items()}
@@ -110,11 +115,17 @@ def _target(annotation: Any, keys: Sequence[str], node: Node | None, path: str, 
         elif value is not None:
             annotation = value
         else:
-            mistakes.append(_no_option(done, key, fields, annotation, doc))
+            here = f"{done}.{key}"
+            if fields:
+                mistakes.append(unknown(ORIGIN, here, meanings(fields), known, done))
+            else:
+                mistakes.append(
+                    Mistake(ORIGIN, here, f"'{done}' holds no options of its own; set it as a whole", type_words(annotation), doc=doc)
+                )
             return None
         done = f"{done}.{key}"
         node = node.value.get(key) if node and isinstance(node.value, dict) else None
-    return annotation, doc
+    return annotation
 
 
 def _possible(annotation: Any, node: Node | None) -> tuple[type[BaseModel], ...]:
@@ -124,17 +135,6 @@ def _possible(annotation: Any, node: Node | None) -> tuple[type[BaseModel], ...]
         if chosen:
             return (chosen,)
     return sections(annotation)
-
-
-def _no_option(section: str, key: str, names: Iterable[str], annotation: Any, doc: str) -> Mistake:
-    names = list(names)
-    if not names:
-        return Mistake(
-            ORIGIN, f"{section}.{key}", f"'{section}' holds no options of its own; set it as a whole", type_words(annotation), doc=doc
-        )
-    close = nearest(key, names)
-    known = "" if close else f"; '{section}' has {listed(names, 40)}"
-    return Mistake(ORIGIN, f"{section}.{key}", f"there is no such option{known}", nearest=f"{section}.{close}" if close else "")
 
 
 def _no_section(path: str, name: str, models: Iterable[str]) -> Mistake:

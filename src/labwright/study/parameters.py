@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from labwright.study.load import Node, plain
-from labwright.study.messages import Mistake, listed, nearest
+from labwright.study.messages import Mistake, listed, nearest, one_of
 from labwright.study.options import Options, option
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -25,10 +25,10 @@ SPOILED = "(spoiled)"
 """Origin of a scalar whose parameter is at fault: that is reported already, so what it leads to is not."""
 _TYPES = {
     "text": "text",
-    "int": "a whole number",
-    "float": "a number",
+    "int": "whole number",
+    "float": "number",
     "bool": "true or false",
-    "path": "a path",
+    "path": "path",
     "choice": "one of its choices",
 }
 
@@ -128,12 +128,12 @@ def _parameter(path: str, node: Node, mistakes: list[Mistake]) -> Parameter | No
                         where,
                         f"{path}.{key}",
                         "no such key",
-                        f"one of {listed(Parameter.model_fields)}",
+                        one_of(Parameter.model_fields),
                         nearest(key, Parameter.model_fields),
                     )
                 )
             else:
-                expected = listed(_TYPES) if key == "type" else "a single value" if key == "default" else "text"
+                expected = one_of(_TYPES) if key == "type" else "a single value" if key == "default" else "text"
                 mistakes.append(Mistake(where, f"{path}.{key}", "is missing" if problem["type"] == "missing" else "does not fit", expected))
         return None
     if (parameter.type == "choice") != bool(parameter.choices):
@@ -164,7 +164,7 @@ def _typed(name: str, parameter: Parameter, node: Node | None, folder: Path, mis
     else:
         value = _number(text, int if parameter.type == "int" else float)
     if value is None:
-        expected = f"one of {listed(parameter.choices)}" if parameter.choices else _TYPES[parameter.type]
+        expected = one_of(parameter.choices) if parameter.choices else _TYPES[parameter.type]
         where = "--param" if node.origin.startswith("--param") else node.origin
         path = name if where == "--param" else f"parameters.{name}.default"
         mistakes.append(Mistake(where, path, f"'{text}' does not fit", expected, close, parameter.help))

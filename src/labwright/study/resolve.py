@@ -12,13 +12,13 @@ from labwright.study import parameters as typed
 from labwright.study import registry
 from labwright.study.load import Node, load
 from labwright.study.merge import merge
-from labwright.study.messages import Mistake, listed, nearest, refuse
+from labwright.study.messages import Mistake, first_sentence, nearest, one_of, refuse, unknown
 from labwright.study.options import Options
 from labwright.study.overrides import FROM, ORIGIN, override
 from labwright.study.run_options import RunOptions
 from labwright.study.schema import models, walk
 from labwright.study.step import Recipe
-from labwright.study.validate import build, unknown
+from labwright.study.validate import build
 
 DEFAULT_NAME = "study.yaml"
 
@@ -77,8 +77,9 @@ def resolve(paths: Sequence[Path | str], *, sets: Sequence[str] = (), params: Se
     if recipe is None:
         refuse(mistakes + wrong_uses, str(files[0]))
         raise AssertionError("a study without a recipe has a mistake")
-    known = [row.path for name, model in sections.items() for row in walk(model, name)]
-    tree, overridden = override(_sections_of(tree, sections, known, mistakes), sets, sections, mistakes)
+    rows = [row for name, model in sections.items() for row in walk(model, name)]
+    known = {row.path: f"{row.type}: {first_sentence(row.doc)}" for row in rows}
+    tree, overridden = override(_sections_of(tree, sections, known, mistakes), sets, sections, known, mistakes)
     # A parameter at fault does no harm where --set has the last word.
     mistakes += [one for one in wrong_uses if not any(one.path == done or one.path.startswith(f"{done}.") for done in overridden)]
 
@@ -106,11 +107,11 @@ def _recipe(trees: Sequence[Node], mistakes: list[Mistake]) -> Recipe | None:
     nodes = [tree.value["recipe"] for tree in trees if "recipe" in tree.value]
     if not nodes:
         where = trees[0].origin.rpartition(":")[0]
-        mistakes.append(Mistake(where, "recipe", "is required and not given", f"one of {listed(registry.names())}"))
+        mistakes.append(Mistake(where, "recipe", "is required and not given", one_of(registry.names())))
         return None
     name = nodes[-1].value
     if not isinstance(name, str):
-        mistakes.append(Mistake(nodes[-1].origin, "recipe", "has to be a name", f"one of {listed(registry.names())}"))
+        mistakes.append(Mistake(nodes[-1].origin, "recipe", "has to be a name", one_of(registry.names())))
         return None
     if name not in registry.names():
         mistakes.append(
@@ -118,7 +119,7 @@ def _recipe(trees: Sequence[Node], mistakes: list[Mistake]) -> Recipe | None:
                 nodes[-1].origin,
                 "recipe",
                 f"there is no recipe '{name}'",
-                f"one of {listed(registry.names())}",
+                one_of(registry.names()),
                 nearest(name, registry.names()),
             )
         )
@@ -143,14 +144,14 @@ def _without_parameters(tree: Node) -> Node:
     return Node({key: node for key, node in tree.value.items() if key != "parameters"}, tree.origin)
 
 
-def _sections_of(tree: Node, sections: Mapping[str, type[Options]], known: Sequence[str], mistakes: list[Mistake]) -> Node:
+def _sections_of(tree: Node, sections: Mapping[str, type[Options]], known: Mapping[str, str], mistakes: list[Mistake]) -> Node:
     """The steps and ``run`` as mappings; what else stands at the top is a mistake."""
     items: dict[str, Node] = {}
     for key, node in tree.value.items():
         if key == "recipe":
             continue
         if key not in sections:
-            mistakes.append(unknown(node.origin, key, ["recipe", "parameters", *sections], known, ""))
+            mistakes.append(unknown(node.origin, key, dict.fromkeys(["recipe", "parameters", *sections], ""), known, ""))
         elif node.value is None or isinstance(node.value, dict):
             items[key] = Node(node.value or {}, node.origin)
         else:
