@@ -6,7 +6,6 @@ and ``t0007.tif`` are frame 7. Nothing is ever paired by sort order.
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import os
 import re
@@ -19,6 +18,7 @@ from labwright.cells.findings import finding
 from labwright.cells.source_options import SourceOptions
 from labwright.data.findings import Finding
 from labwright.runs.errors import MissingError
+from labwright.study.messages import nearest
 from labwright.study.step import RawFile
 
 DEFAULT_MASKS = {"ctc": ("{sequence}_GT/SEG", "{sequence}_ST/SEG"), "challenge": ("{sequence}_GT",)}
@@ -213,8 +213,8 @@ def _unreadable(folder: Path) -> MissingError:
 def _instead(wanted: str, there: Sequence[str], folder: Path) -> str:
     if not there:
         return f"{folder} has none at all." if folder.is_dir() else f"{folder} is not there either."
-    near = difflib.get_close_matches(wanted, there, n=1)
-    guess = f"Did you mean {near[0]!r}? " if near else ""
+    near = nearest(wanted, there)
+    guess = f"Did you mean {near!r}? " if near else ""
     return f"{guess}In {folder} there are: {_some(there)}."
 
 

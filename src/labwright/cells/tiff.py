@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,18 +50,12 @@ def plane(path: Path, data: bytes | None = None) -> Plane:
 
 
 def image_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The pixel type in memory of an image with ``dtype`` on disk.
-
-    Raises:
-        BadItem: CEL015, the type is no real number.
-    """
+    """The pixel type in memory of an image with ``dtype`` on disk, a real number's."""
     if dtype.kind == "b":
         return np.dtype(np.uint8)
     if dtype in (np.uint8, np.uint16):
         return dtype.newbyteorder("=")
-    if dtype.kind in "iuf":
-        return np.dtype(np.float32)
-    raise BadItem("CEL015", f"the pixels are {dtype}")
+    return np.dtype(np.float32)
 
 
 def read_image(path: Path, data: bytes | None = None) -> NDArray[Any]:
@@ -98,8 +93,6 @@ def read_mask(path: Path, data: bytes | None = None) -> NDArray[Any]:
     """
     with _opened(path, data) as tif:
         labels = _only_plane(tif).asarray()
-        if labels.dtype.kind not in "biuf":
-            raise BadItem("CEL015", f"the pixels are {labels.dtype}")
         if labels.dtype.kind == "f":
             if (bad := ~np.isfinite(labels)).any():
                 raise BadItem("CEL013", f"{_count(bad)} pixels are NaN or infinite, {_first(bad)}")
@@ -210,6 +203,13 @@ def _only_plane(tif: tifffile.TiffFile) -> tifffile.TiffPage:
         raise BadItem("CEL012", f"the file holds {planes} planes")
     if page.imagelength * page.imagewidth == 0 or page.imagelength * page.imagewidth > MOST_PIXELS or page.dtype is None:
         raise BadItem("CEL010", f"its header gives an image of {page.imagewidth}×{page.imagelength} pixels of type {page.dtype}")
+    if np.dtype(page.dtype).kind not in "biuf":
+        raise BadItem("CEL015", f"the pixels are {page.dtype}")
+    # A decoder would fill the pieces that an interrupted writer never wrote with zeros, and say nothing.
+    pieces, end = math.prod(page.chunked), tif.filehandle.size
+    whole = sum(size > 0 and start + size <= end for start, size in zip(page.dataoffsets, page.databytecounts, strict=False))
+    if whole < pieces:
+        raise BadItem("CEL010", f"{pieces - whole} of the {pieces} pieces of the image are missing")
     return page
 
 
