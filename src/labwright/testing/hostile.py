@@ -91,8 +91,8 @@ def _one_pixel(path: Path, value: float) -> None:
     _change(path, lambda pixels: np.where(np.arange(pixels.size).reshape(pixels.shape) == 100, np.float32(value), pixels))
 
 
-def _relabelled(label: float, dtype: type[np.generic]) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    return lambda labels: np.where(labels == 1, label, labels).astype(dtype)
+def _relabelled(label: float, dtype: type[np.number[Any]]) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    return lambda labels: np.where(labels == 1, dtype(label), labels.astype(dtype))
 
 
 def _copy(path: Path, name: str) -> None:
