@@ -51,7 +51,7 @@ def assert_equal() -> None:
     """Both see the same processes, with the same memory where nothing moves it, and the same CPU time."""
     (ours, cpu_seconds), theirs = look(), reference.sample()
     assert {use.pid for use in ours} == set(theirs), "the trees differ"
-    assert all(use.rss_bytes == theirs[use.pid][1] for use in ours if use.pid != os.getpid()), "the memory differs"
+    assert all(use.memory_bytes == theirs[use.pid][1] for use in ours if use.pid != os.getpid()), "the memory differs"
     assert abs(cpu_seconds - sum(seconds for seconds, _ in theirs.values())) < 0.1, "the CPU time differs"
 
 

@@ -45,7 +45,7 @@ def test_the_first_record_is_there_when_start_returns(recorder: Recorder) -> Non
     watching.start()
     watching.stop()
     (record,) = recorder.of("usage")
-    assert record["rss_bytes"] == pytest.approx(psutil.Process().memory_info().rss, rel=0.5)
+    assert record["memory_bytes"] == pytest.approx(psutil.Process().memory_info().rss, rel=0.5)
     assert record["processes"] >= 1
     assert record["cpu_percent"] is None  # no time has passed yet
 
@@ -90,8 +90,8 @@ def test_each_gpu_is_sampled(recorder: Recorder, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(usage, "visible", lambda: visible(nvml, {}))
     sampler(recorder).tick()
     assert recorder.of("usage")[0]["gpus"] == [
-        {"gpu": 0, "busy_percent": 75.0, "memory_bytes": 3 * 2**30, "watts": 250.0},
-        {"gpu": 1, "busy_percent": 75.0, "memory_bytes": 3 * 2**30, "watts": None},
+        {"index": 0, "utilisation_percent": 75.0, "memory_bytes": 3 * 2**30, "watts": 250.0},
+        {"index": 1, "utilisation_percent": 75.0, "memory_bytes": 3 * 2**30, "watts": None},
     ]
 
 

@@ -40,7 +40,7 @@ class Gpu:
         memory = self._ask(self.nvml.nvmlDeviceGetMemoryInfo)
         return None if memory is None else (int(memory.used), int(memory.total))
 
-    def busy_percent(self) -> float | None:
+    def utilisation_percent(self) -> float | None:
         """Share of the driver's last sampling period in which a kernel ran."""
         rates = self._ask(self.nvml.nvmlDeviceGetUtilizationRates)
         return None if rates is None else float(rates.gpu)

@@ -20,7 +20,8 @@ class Use(NamedTuple):
     """What one process holds, and has read from and written to disk so far."""
 
     pid: int
-    rss_bytes: int
+    memory_bytes: int
+    """Resident."""
     read_bytes: int
     written_bytes: int
 

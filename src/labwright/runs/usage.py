@@ -1,8 +1,8 @@
 """The sampler: what the process tree and its GPUs use, as a journal record each 10 s, which is also the run's heartbeat.
 
 A ``usage`` record holds ``seconds`` (since the last), ``cpu_percent`` (100 is one busy core;
-null in the first), ``processes``, ``rss_bytes`` (summed over the processes: shared pages count in each), ``read_bytes`` and
-``written_bytes`` (disk, in these seconds), and ``gpus``: for each ``gpu`` (NVML's index), ``busy_percent``, ``memory_bytes``
+null in the first), ``processes``, ``memory_bytes`` (resident, summed over the processes: shared pages count in each), ``read_bytes`` and
+``written_bytes`` (disk, in these seconds), and ``gpus``: ``index`` (NVML's) of each, ``utilisation_percent``, ``memory_bytes``
 and ``watts``.
 """
 
@@ -55,7 +55,7 @@ class Sampler:
             seconds=round(seconds, 3),
             cpu_percent=cpu_percent,
             processes=len(found),
-            rss_bytes=sum(use.rss_bytes for use in found),
+            memory_bytes=sum(use.memory_bytes for use in found),
             read_bytes=sum(use.read_bytes - before.read_bytes for use, before in steps),
             written_bytes=sum(use.written_bytes - before.written_bytes for use, before in steps),
             gpus=[_gpu_use(gpu) for gpu in self._gpus],
@@ -73,4 +73,9 @@ class Sampler:
 
 def _gpu_use(gpu: Gpu) -> dict[str, Any]:
     memory, watts = gpu.memory(), gpu.watts()
-    return {"gpu": gpu.index, "busy_percent": gpu.busy_percent(), "memory_bytes": memory[0] if memory else None, "watts": watts}
+    return {
+        "index": gpu.index,
+        "utilisation_percent": gpu.utilisation_percent(),
+        "memory_bytes": memory[0] if memory else None,
+        "watts": watts,
+    }
