@@ -69,10 +69,10 @@ def plan(study: Study, *, runs: Path | None = None, chosen: Mapping[str, Path] |
     for step in study.recipe.steps:
         if step.name not in wanted:
             continue
-        options = study.steps[step.name]
         if step.name in given:
-            planned[step.name] = _given(step, options, given[step.name])
+            planned[step.name] = _given(step, study.steps.get(step.name), given[step.name])
             continue
+        options = study.steps[step.name]
         inputs = {name: planned[name] for name in step.needed(options)}
         sources = tuple(step.sources(options))
         mark = fingerprint(step, options, study.run.seed, {name: one.fingerprint for name, one in inputs.items()}, sources)
@@ -98,12 +98,14 @@ def closure(study: Study, steps: Sequence[str]) -> set[str]:
     return wanted
 
 
-def _given(step: LazyStep[Any], options: Options, folder: Path) -> Planned:
+def _given(step: LazyStep[Any], options: Options | None, folder: Path) -> Planned:
     run = Run.open(folder)
     if run.step != step.name:
         raise MissingError(f"this is a run of {run.step}, not of {step.name}", where=str(folder))
     if problems := run.verify(checksums=True):
         raise DataError(f"the run does not fit its manifest: {'; '.join(problems[:3])}", where=str(folder), todo="Copy it again, or make it again.")
+    # A step taken from elsewhere has no options in the study: the run has them.
+    options = options or step.options.model_validate(run.options)
     return Planned(step, options, run.fingerprint, folder.resolve(), {}, (), run.state(), given=True)
 
 
