@@ -1,4 +1,7 @@
-"""Times two ways to the same result in one process, taking turns, so that a busy machine slows down both."""
+"""Times two ways to the same result in one process, taking turns, in seconds of CPU time.
+
+CPU time of all threads of the process is counted, so that neither a busy machine nor hidden threads decide.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,11 @@ def compare(what: str, ours: Callable[[], object], reference: Callable[[], objec
     seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(repeats):
         for column, (call, times) in enumerate(((reference, 1), (ours, ours_per_turn))):
-            start = time.perf_counter()
+            start = time.process_time()
             for _ in range(times):
                 call()
-            seconds[column].append((time.perf_counter() - start) / times)
+            seconds[column].append((time.process_time() - start) / times)
     slow, fast = (statistics.median(column) for column in seconds)
-    print(f"reference: {1 / slow:.2f} frames/s, {1e3 * slow:.2f} ms a frame (median of {repeats}, min {1e3 * min(seconds[0]):.2f} ms)")
-    print(f"ours:      {1 / fast:.2f} frames/s, {1e3 * fast:.2f} ms a frame (median of {repeats}, min {1e3 * min(seconds[1]):.2f} ms)")
+    print(f"reference: {1 / slow:.2f} frames/s, {1e3 * slow:.2f} ms a frame (median of {repeats}, least {1e3 * min(seconds[0]):.2f})")
+    print(f"ours:      {1 / fast:.2f} frames/s, {1e3 * fast:.2f} ms a frame (median of {repeats}, least {1e3 * min(seconds[1]):.2f})")
     print(f"ratio {slow / fast:.2f} — {what} (ours {1e3 * fast:.3f} ms, reference {1e3 * slow:.3f} ms)")

@@ -75,4 +75,5 @@ def _near_edge(labels: NDArray[np.integer[Any]], edges: Mask, width_px: int) -> 
         labels = np.unique(labels, return_inverse=True)[1]
     deepest = np.zeros(int(labels.max()) + 1, depth.dtype)
     np.maximum.at(deepest, labels, depth)
-    return depth <= np.clip(deepest // 2, 1, width_px)[labels]
+    near: Mask = depth <= np.clip(deepest // 2, 1, width_px)[labels]
+    return near
