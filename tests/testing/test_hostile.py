@@ -16,13 +16,11 @@ import tifffile
 
 from labwright.cells.findings import CATALOGUE, BadItem
 from labwright.cells.frames import inspect_image, inspect_mask
-from labwright.cells.recipe import EvaluateOptions, PackOptions, TrainOptions
 from labwright.cells.source import scan
 from labwright.cells.source_options import SourceOptions
 from labwright.cells.tiff import read_image, read_mask
 from labwright.runs.errors import Exit, LabwrightError
-from labwright.study.load import load, plain
-from labwright.study.messages import Mistake
+from labwright.study.resolve import resolve
 from labwright.testing.hostile import CORPUS, FRAME, Hostile, small_disk
 from labwright.testing.tiny import tiny_sequences, tiny_study
 
@@ -121,37 +119,20 @@ def test_tiny_cells_keep_their_labels_move_and_stay_apart(tmp_path: Path) -> Non
         assert not np.any((one > 0) & (other > 0) & (one != other))
 
 
-def loaded(study: Path) -> tuple[dict[str, object], list[Mistake]]:
-    mistakes: list[Mistake] = []
-    return plain(load(study, "study.yaml", mistakes)), mistakes
-
-
 def test_the_tiny_study_is_a_valid_one(tmp_path: Path) -> None:
-    study, mistakes = loaded(tiny_study(tmp_path, tmp_path / "data"))
-    assert not mistakes
-    assert study["recipe"] == "cells"
-    for options, step in ((PackOptions, "pack"), (TrainOptions, "train"), (EvaluateOptions, "evaluate")):
-        assert options.model_validate(study[step])
+    study = resolve([tiny_study(tmp_path, tiny_sequences(tmp_path / "data"))])
+    listing = scan(study.steps["pack"].source)
+    assert {name: len(frames) for name, frames in listing.sequences.items()} == {"01": 6, "02": 6}
 
 
 @pytest.mark.parametrize("case", cases("study"), ids=lambda case: case.name)
-def test_each_study_differs_from_the_tiny_one_in_its_defect_alone(tmp_path: Path, case: Hostile) -> None:
-    good = tiny_study(tmp_path / "good", tmp_path / "bad" / "data").read_text().splitlines()
-    bad = case.make(tmp_path / "bad").read_text().splitlines()
-    assert 0 < len(set(bad) - set(good)) <= 10
-    assert len(set(good) - set(bad)) <= 2
-    assert codes(tmp_path / "bad" / "data") == set()
-
-
-@pytest.mark.parametrize("name", ["duplicate keys", "tag that names code", "alias bomb", "alias to itself"])
-def test_hostile_yaml_is_refused_before_any_value_is_made(tmp_path: Path, name: str) -> None:
-    case = named(name)
-    try:
-        _, mistakes = loaded(case.make(tmp_path))
-        told = "\n".join(map(str, mistakes))
-    except LabwrightError as error:
-        told = str(error)
-    assert case.expect_text in told
+def test_a_study_is_refused_for_its_one_defect_with_one_sentence(tmp_path: Path, case: Hostile) -> None:
+    study = case.make(tmp_path)
+    assert codes(tmp_path / "data") == set()
+    with pytest.raises(LabwrightError) as caught:
+        scan(resolve([study]).steps["pack"].source)
+    assert caught.value.code is case.expect_exit
+    assert case.expect_text in str(caught.value)
     assert not (tmp_path / "harm").exists()
 
 

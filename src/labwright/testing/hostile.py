@@ -92,7 +92,7 @@ def _one_pixel(path: Path, value: float) -> None:
 
 
 def _relabelled(label: float, dtype: type[np.number[Any]]) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    return lambda labels: np.where(labels == 1, dtype(label), labels.astype(dtype))
+    return lambda labels: np.where(labels == 1, np.array(label, dtype), labels.astype(dtype))
 
 
 def _copy(path: Path, name: str) -> None:
@@ -233,10 +233,10 @@ CORPUS: tuple[Hostile, ...] = (
     _data("frame of another pixel type", "CEL031", lambda data: _change(_image(data), lambda pixels: (pixels // 16).astype(np.uint8))),
     _data("missing frame", "CEL032", _lose, Exit.DONE),
     _data("frame saved twice", "CEL033", lambda data: shutil.copyfile(_image(data), _image(data).with_name("t004.tif")), Exit.DONE),
-    _study("missing data folder", {"/data": "/data_of_last_year"}, "'data'", Exit.MISSING),
-    _study("unknown sequence", {"kind: ctc": "kind: ctc, sequences: ['O1']"}, "'01'", Exit.MISSING),
+    _study("missing data folder", {"/data": "/dat"}, "'data'", Exit.MISSING),
+    _study("unknown sequence", {"kind: ctc": "kind: ctc, sequences: ['O1']"}, "01, 02", Exit.MISSING),
     _study("unknown mask folder", {"kind: ctc": "kind: ctc, masks: '{sequence}_GT/SEGM'"}, "'{sequence}_GT/SEG'", Exit.MISSING),
-    _study("unknown key", {"epochs: 2": "epoch: 2"}, "'epochs'"),
+    _study("unknown key", {"epochs: 2": "epoch: 2"}, "'train.epochs'"),
     _study("wrong type", {"batch_size: 4": "batch_size: four"}, "train.batch_size"),
     _study("duplicate keys", {"epochs: 2": "epochs: 2\n  epochs: 3"}, "epochs"),
     _study("tag that names code", {"batch_size: 4": "batch_size: !!python/object/apply:os.mkdir ['{folder}/harm']"}, "python/object"),
