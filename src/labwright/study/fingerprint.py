@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,15 @@ from labwright.study.fields import marks
 from labwright.study.schema import json_value
 from labwright.study.step import LazyStep, RawFile
 
+_RUN = re.compile(r"[a-z][a-z0-9_]*-[0-9a-f]{10}")
+"""The name of a run folder."""
+
 
 def effective(options: BaseModel) -> dict[str, Any]:
     """The options as JSON values, less those marked as without effect, at every level.
 
-    A path among words (``best``, or a file) counts by its last name only: what the file holds counts among the step's
-    raw files, and where it lies does not count.
+    A path that counts (weights to start from) does so by the run it lies in, whose name holds its own fingerprint, or
+    else by its last name: where things lie never counts. What a foreign file holds counts among the step's raw files.
     """
     fields = type(options).model_fields
     return {name: _value(getattr(options, name)) for name, field in fields.items() if marks(field).get("effect", True)}
@@ -37,8 +41,15 @@ def _value(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return [_value(item) for item in value]
     if isinstance(value, Path):
-        return {"path": value.name}
+        return {"path": _name(value)}
     return json_value(value)
+
+
+def _name(path: Path) -> str:
+    for index in range(len(path.parts) - 1, -1, -1):
+        if _RUN.fullmatch(path.parts[index]):
+            return "/".join(path.parts[index:])
+    return path.name
 
 
 def fingerprint(step: LazyStep[Any], options: BaseModel, seed: int, inputs: Mapping[str, str], files: Iterable[RawFile]) -> str:

@@ -15,7 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field
 class Options(BaseModel):
     """Frozen, closed: an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        # A default of 1 for a number becomes 1.0 as a written 1 does: both have one fingerprint.
+        validate_default=True,
+    )
 
 
 def option(default: Any = ..., *, unit: str = "", effect: bool = True, **constraints: Any) -> Any:
