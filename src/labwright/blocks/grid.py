@@ -7,15 +7,17 @@ computation reaches, the result is the same for every block size.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 Region = tuple[slice, ...]
 
 
-class Block(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Block:
     """One block: its place in the grid, the region it writes, and the region it reads (write plus halo, clipped)."""
 
     index: tuple[int, ...]
@@ -148,7 +150,8 @@ class _Result:
     def cropped(self) -> np.ndarray:
         if self.array is None:
             raise ValueError(f"an array of shape {self.shape} has nothing to compute on")
-        return self.array[_last(tuple(slice(length) for length in self.shape))]
+        cropped: np.ndarray = self.array[_last(tuple(slice(length) for length in self.shape))]
+        return cropped
 
 
 def _last(region: Region) -> Any:

@@ -1,0 +1,71 @@
+"""The training curve between two records: means of the figures, and a watch for losses that are not finite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from labwright.data.sampler import IntArray
+from labwright.runs.errors import DataError
+
+LOOK_EVERY = 20
+"""Losses looked at together on an accelerator, where looking waits for the device."""
+
+
+class Curve:
+    """Sums stay on the device until they are asked for."""
+
+    def __init__(self, fabric: Fabric, sums: Mapping[str, float], weight: float) -> None:
+        """``sums`` and ``weight`` are those of ``content`` of an earlier attempt, or empty and 0."""
+        self._fabric = fabric
+        self._dtype = torch.float32 if fabric.device.type == "mps" else torch.float64
+        self._sums = {name: self._tensor(value) for name, value in sums.items()}
+        self._weight = weight
+        self._unseen: list[tuple[int, IntArray, Tensor]] = []
+
+    def add(self, step: int, items: IntArray, loss: Tensor, figures: Mapping[str, Any], share: float) -> None:
+        """Take in a part of a step's batch, which is this ``share`` of it; with several devices, of all of them.
+
+        Raises:
+            DataError: a loss was not finite.
+        """
+        for name, value in {"loss": loss, **figures}.items():
+            mean = self._tensor(value)
+            if self._fabric.world_size > 1:
+                mean = self._fabric.all_reduce(mean, reduce_op="mean")  # type: ignore[assignment]
+            self._sums[name] = self._sums.get(name, 0.0) + share * mean
+        self._weight += share
+        self._unseen.append((step, items, loss.detach()))
+        if self._fabric.device.type == "cpu" or len(self._unseen) >= LOOK_EVERY:
+            self.check()
+
+    def check(self) -> None:
+        """Look at the losses that came in since the last look.
+
+        Raises:
+            DataError: one is not finite; the first such step and its items are named.
+        """
+        if self._unseen and not torch.stack([loss for *_, loss in self._unseen]).isfinite().all():
+            step, items, loss = next(entry for entry in self._unseen if not entry[-1].isfinite())
+            numbers = ", ".join(map(str, items.flatten()[:16].tolist())) + (", …" if items.size > 16 else "")
+            todo = "Look at these items; else lower learning_rate, set clip_norm, or use precision: fp32."
+            raise DataError(f"the loss is {loss.item()} at step {step + 1}", where=f"training items {numbers}", todo=todo)
+        self._unseen.clear()
+
+    def means(self) -> dict[str, float]:
+        """Means since the last call, by name; they start anew."""
+        means = {name: value.item() / self._weight for name, value in self._sums.items()}
+        self._sums, self._weight = {}, 0.0
+        return means
+
+    def content(self) -> tuple[dict[str, float], float]:
+        """Sums and weight so far, exactly."""
+        return {name: value.item() for name, value in self._sums.items()}, self._weight
+
+    def _tensor(self, value: Any) -> Tensor:
+        # A copy: all_reduce works in place.
+        return torch.as_tensor(value).detach().to(device=self._fabric.device, dtype=self._dtype, copy=True)
