@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labwright.cells.metrics import FrameScores, score_frame, summarise
+from labwright.cells.metrics import FIGURES, FrameScores, score_frame, summarise
 from labwright.cells.overlay import write_overlay
 from labwright.cells.pack import PACK
 from labwright.cells.tiff import read_image, read_mask
@@ -24,7 +25,6 @@ from labwright.study.step import Figures, Part
 
 FOLDER = "folder"
 """Name of the part for frames that came from a folder and so belong to no split."""
-HEADLINES = ("instance_dice", "f1", "pq", "seg", "det", "matched_dice")
 
 
 def parts(job: Any) -> list[Part]:
@@ -51,15 +51,23 @@ def work(job: Any, part: Part) -> Figures:
     predict = job.inputs["predict"]
     frames = [frame for frame in scorable(predict) if (frame["split"] or FOLDER) == part.id]
     pack = open_pack(predict)
-    scores = []
+    scores: dict[str, list[FrameScores]] = {}
+    rows = []
     with job.stage("evaluate"):
         for frame in frames:
             if job.stopping():
                 raise Stopped("stopped between two frames")
-            scores.append(_score(job.options.size, truth_of(frame, pack), read_mask(predict.output(frame["file"]))))
-            job.progress(len(scores), len(frames), f"evaluate {part.id}")
-    rows = [{"identity": frame["identity"], "sequence": frame["sequence"], **score._asdict()} for frame, score in zip(frames, scores, strict=True)]
-    return {"frames": rows, "summary": summarise(scores, bootstrap=job.options.bootstrap, seed=job.seed)}
+            score = _score(job.options.size, truth_of(frame, pack), read_mask(predict.output(frame["file"])))
+            scores.setdefault(frame["sequence"], []).append(score)
+            rows.append({"identity": frame["identity"], "sequence": frame["sequence"], **row_of(score)})
+            job.progress(len(rows), len(frames), f"evaluate {part.id}")
+    return {"frames": rows, "summary": summarise(scores, resamples=job.options.bootstrap, seed=job.seed)}
+
+
+def row_of(score: FrameScores) -> dict[str, Any]:
+    """One frame's figures and counts, flat."""
+    row = asdict(score)
+    return {**row, **row.pop("counts")}
 
 
 def finish(job: Any) -> Figures:
@@ -70,11 +78,10 @@ def finish(job: Any) -> Figures:
     figures = {}
     report = []
     for split, result in results.items():
-        summary = result["summary"]
-        figures |= {f"{name}_{split}": summary[name] for name in HEADLINES}
-        report.append(_headlines(split, summary, job.options.size))
+        figures |= {f"{name}_{split}": result["summary"]["overall"][name] for name in FIGURES}
+        report.append(_headlines(split, result["summary"], job.options.size))
     report += _pictures(job, rows)
-    columns = ["identity", "split", "instance_dice", "f1", "pq", "seg", "det", "n_truth", "n_prediction", "tp", "fp", "fn"]
+    columns = ["identity", "split", "instance_dice", "f1", "pq", "seg", "det", "truth_cells", "predicted_cells", "matches", "missed", "spurious", "splits"]
     report.append(sections.table("Frames", columns, [[row.get(name) for name in columns] for row in rows]))
     write_json(job.run.output("report.json"), {"sections": report}, "report")
     return figures
@@ -101,11 +108,15 @@ def _score(size: str, truth: NDArray[np.unsignedinteger], prediction: NDArray[np
 
 def _headlines(split: str, summary: Mapping[str, Any], size: str) -> sections.Section:
     where = "both sides at 256×256" if size == "256" else "original size"
-    low, high = summary.get("interval") or (None, None)
-    note = f"95 % interval of Instance Dice {low:.3f}–{high:.3f} by bootstrap over frames. " if low is not None else ""
-    note += f"{summary['n_frames']} frames, {summary['n_empty_both']} of them empty on both sides (scored 1). "
-    note += "Where the masks are silver or automatic labels these figures are agreement, not accuracy."
-    return sections.figures(f"Scores on {split}", [sections.figure(name.replace("_", " "), summary[name], method=where) for name in HEADLINES], note)
+    overall = summary["overall"]
+    items = []
+    for name in FIGURES:
+        interval = overall["intervals"][name]
+        spread = f", {interval[0]:.3f}–{interval[1]:.3f}" if interval else ""
+        items.append(sections.figure(name.replace("_", " "), overall[name], method=f"{where}{spread}"))
+    note = f"{overall['n_frames']} frames, {overall['n_empty_both']} of them empty on both sides (scored 1). "
+    note += f"Intervals: {summary['interval_method']}. Where the masks are silver or automatic labels, these figures are agreement, not accuracy."
+    return sections.figures(f"Scores on {split}", items, note)
 
 
 def _pictures(job: Any, rows: list[dict[str, Any]]) -> list[sections.Section]:

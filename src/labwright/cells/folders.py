@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from labwright.cells.evaluate import row_of
 from labwright.cells.metrics import score_frame, summarise
 from labwright.cells.tiff import read_mask
 from labwright.cells.views import nearest
@@ -48,8 +49,8 @@ def evaluate_folders(predictions: Path, truth: Path, size: str = "original", *, 
                 todo="Compare masks of one size, or both at 256×256 with --size 256.",
             )
         scores.append(score_frame(*pair))
-        rows.append({"frame": frame, **scores[-1]._asdict()})
-    return {"summary": summarise(scores, bootstrap=bootstrap, seed=seed), "frames": rows, "unused_predictions": len(predicted.keys() - known.keys())}
+        rows.append({"frame": frame, **row_of(scores[-1])})
+    return {"summary": summarise({truth.name: scores}, resamples=bootstrap, seed=seed), "frames": rows, "unused_predictions": len(predicted.keys() - known.keys())}
 
 
 def numbered(folder: Path) -> dict[int, Path]:

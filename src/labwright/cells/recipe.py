@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from labwright.cells.source_options import SourceOptions
-from labwright.learn.options import FitOptions
+from labwright.learn.options import Adam, FitOptions, Optimizer, Select
 from labwright.study.options import Options, option
 from labwright.study.step import LazyStep, Recipe
 
@@ -91,6 +91,10 @@ class NetworkOptions(Options):
 class TrainOptions(FitOptions):
     """Fit the U-Net; the best checkpoint is the one with the highest Instance Dice on the validation split."""
 
+    optimizer: Optimizer = option(Adam())
+    """How the gradient becomes a step."""
+    select: Select = option(Select(metric="instance_dice", mode="max"))
+    """Which validation figure picks the best checkpoint: `instance_dice` or `f1`."""
     network: NetworkOptions = option(NetworkOptions())
     """The network's shape."""
     view: ViewOptions = option(ViewOptions())
@@ -167,14 +171,15 @@ RECIPE = Recipe(
     steps=(
         LazyStep("pack", 1, PackOptions, "labwright.cells.pack", "Read the raw images and masks, set aside what is bad, and write a pack."),
         LazyStep("check", 1, CheckOptions, "labwright.cells.check", "Look for errors, leaks between splits and suspicious masks.", needs=("pack",)),
-        LazyStep("train", 1, TrainOptions, "labwright.cells.train", "Train the U-Net.", needs=("pack",), gates=("check",), trains=True),
+        LazyStep("train", 1, TrainOptions, "labwright.cells.train", "Train the U-Net.", needs=("pack",), gates=("check",), trains=True, parallel=False),
         LazyStep(
-            "predict", 1, PredictOptions, "labwright.cells.predict", "Write instance masks.", needs=("pack", "train"), requires=_predict_needs
+            "predict", 1, PredictOptions, "labwright.cells.predict", "Write instance masks.", needs=("pack", "train"), requires=_predict_needs, parallel=False
         ),
         LazyStep("evaluate", 1, EvaluateOptions, "labwright.cells.evaluate", "Score the masks: Instance Dice, F1, PQ, SEG, DET.", needs=("predict",)),
     ),
     tools={
         "evaluate_folders": "labwright.cells.folders:evaluate_folders",
+        "findings": "labwright.cells.findings:CATALOGUE",
         "export_weights": "labwright.cells.weights:export_weights",
     },
 )

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from labwright.blocks.grid import grid
-from labwright.cells.instances import instances
+from labwright.cells.instances import instances, thresholds
 from labwright.cells.recipe import InstanceOptions, ViewOptions
 from labwright.cells.views import Intensity, intensity, nearest, network_scale, normalised, resized, scaled_shape
 
@@ -52,7 +52,7 @@ class Segmenter:
         """Instance masks (H, W), uint16 or uint32, of frames (H, W) of one shape."""
         shape = images[0].shape[0], images[0].shape[1]
         scale = network_scale(self.view, shape)
-        limits = {"core_min_px": self.options.core_min_px * scale**2, "isolated_border_min_px": self.options.isolated_border_min_px * scale**2}
+        limits = thresholds(scale, self.options.core_min_px, self.options.isolated_border_min_px)._asdict()
         for classes in self.classes(images, levels):
             with self.stage("instances"):
                 labels = nearest(instances(classes, **limits), shape)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 from torch.nn import functional
 
 from labwright.cells import weights
@@ -15,12 +16,14 @@ from labwright.cells.metrics import score_frame
 from labwright.cells.pack import PACK
 from labwright.cells.recipe import InstanceOptions, TrainOptions
 from labwright.cells.segment import Segmenter
-from labwright.cells.views import OUTSIDE, Intensity, augment, nearest, network_scale, normalised, resized, scaled_shape, stacked, window
+from labwright.cells.views import CHANCES, OUTSIDE, Intensity, augment, nearest, network_scale, normalised, resized, scaled_shape, stacked
+from labwright.data.gather import crops
 from labwright.data.packs import Pack
 from labwright.data.sampler import IntArray, batches, generator, order
+from labwright.learn import devices
 from labwright.learn.loop import fit
 from labwright.learn.model import export_model
-from labwright.learn.report import training_sections
+from labwright.learn.report import training_sections, write_metrics
 from labwright.learn.task import Clock
 from labwright.runs.errors import MissingError, Stopped
 from labwright.runs.faults import fault
@@ -29,13 +32,18 @@ from labwright.runs.run import Run
 from labwright.study.step import Figures, Part
 
 MODEL = Part("model")
+Frames = Sequence[NDArray[Any]]
 
 
 class Batch(NamedTuple):
-    """Views of frames: images (B, 1, h, w) float32, normalised; targets (B, h, w) uint8, ``OUTSIDE`` beyond the frame."""
+    """Views of frames, in host memory."""
 
     images: torch.Tensor
+    """(B, 1, h, w) float32, normalised."""
     targets: torch.Tensor
+    """(B, h, w) uint8, ``OUTSIDE`` beyond the frame."""
+    chances: NDArray[np.float64]
+    """(B, 7) in [0, 1): what the augmentation draws from."""
 
 
 class CellsTask:
@@ -47,54 +55,63 @@ class CellsTask:
         self.pack = Pack.open(job.inputs["pack"].output(PACK))
         rows = self.pack.items.to_pylist()
         self.train = [row for row in rows if row["split"] == "train"]
-        self.held_out = _spread([row for row in rows if row["split"] == "validate"], self.options.validate_items)
+        held_out = [row for row in rows if row["split"] == "validate"]
+        self.held_out = [] if self.options.validate == "never" else _spread(held_out, self.options.validate.max_items)
         if not self.train:
             raise MissingError("the pack has no items in split train", where="pack.split", todo="Name its sequences: split: {train: [\"01\"]}.")
-        self.level = pack_intensity(self.train) if self.options.normalise == "pack" else None
-        torch.manual_seed(job.seed)  # the network's first weights; everything later is drawn by (seed, step)
-        self.module = weights.build(self.options.network)
+        self.level = level_of(self.options, self.train)
+        torch.manual_seed(job.seed)  # the network's first weights; everything later is drawn by (seed, step, item)
+        self.module: nn.Module = weights.build(self.options.network)
+        self.multiple = self.module.multiple
         self.class_weights = torch.tensor(self.options.class_weights)
 
     def batches(self, epoch: int) -> list[IntArray]:
-        """Views of one epoch: every training frame ``views_per_frame`` times."""
+        """Views of one epoch: every training frame ``views_per_frame`` times; view v shows frame v modulo the number of frames."""
         views = order(self.job.seed, epoch, len(self.train) * self.options.views_per_frame)
-        return batches(views % len(self.train), self.options.batch_size, drop_last=False)
+        return batches(views, self.options.batch_size, drop_last=False)
 
     def load(self, items: IntArray, key: int) -> Batch:
-        """Cut the views of a batch out of the mapped frames; ``key`` places them."""
-        places = generator(self.job.seed, "crop", key).random((len(items), 2))
-        images, targets = zip(*(self._view(self.train[item], place) for item, place in zip(items.tolist(), places, strict=True)), strict=True)
-        if self.options.view.kind == "crop":
-            shape = (self.options.view.size_px, self.options.view.size_px)
-        else:
-            multiple = self.module.multiple
-            sides = (max(image.shape[axis] for image in images) for axis in (-2, -1))
-            shape = tuple(-(-side // multiple) * multiple for side in sides)  # type: ignore[assignment]
-        return Batch(stacked(images, shape, 0.0), stacked(targets, shape, OUTSIDE))
+        """Cut the views of a batch out of the mapped frames."""
+        rows = [self.train[item % len(self.train)] for item in items.tolist()]
+        images = [self.pack.arrays[f"images/{row['array']}"][row["index"]] for row in rows]
+        targets = [self.pack.arrays[f"targets/{row['array']}"][row["index"]] for row in rows]
+        levels = [self.level or Intensity(row["mean"], row["deviation"] or 1.0) for row in rows]
+        chances = np.stack([generator(key, item).random(CHANCES) for item in items.tolist()])
+        cut = self._crops(images, targets, levels, chances[:, :2]) if self.options.view.kind == "crop" else self._frames(images, targets, levels)
+        return Batch(*cut, chances[:, 2:])
 
-    def _view(self, row: Mapping[str, Any], place: NDArray[np.float64]) -> tuple[torch.Tensor, torch.Tensor]:
-        image = self.pack.arrays[f"images/{row['array']}"][row["index"]]
-        target = self.pack.arrays[f"targets/{row['array']}"][row["index"]]
-        scale = network_scale(self.options.view, (image.shape[0], image.shape[1]))
-        if self.options.view.kind == "crop":
-            part = window((image.shape[0], image.shape[1]), round(self.options.view.size_px / scale), place)
-            image, target = image[part], target[part]
-        shape = scaled_shape((image.shape[0], image.shape[1]), scale)
-        level = self.level or Intensity(row["mean"], row["deviation"] or 1.0)
-        return resized(normalised(image, level)[None], shape)[0], torch.from_numpy(np.ascontiguousarray(nearest(target, shape)))
+    def _crops(self, images: Frames, targets: Frames, levels: list[Intensity], places: NDArray[np.float64]) -> tuple[torch.Tensor, torch.Tensor]:
+        side, scale = self.options.view.size_px, self.options.view.scale
+        space = np.array([image.shape for image in images])
+        height, width = np.minimum(space.min(axis=0), round(side / scale)).tolist()
+        corners = (places * (space - (height, width) + 1)).astype(np.int64)
+        shape = tuple(min(length, side) for length in scaled_shape((height, width), scale))
+        pixels = [normalised(crop, level) for crop, level in zip(crops(images, corners, (height, width)), levels, strict=True)]
+        classes = [torch.from_numpy(nearest(crop, shape)) for crop in crops(targets, corners, (height, width))]
+        return stacked(list(resized(torch.stack(pixels), shape)), (side, side), 0.0), stacked(classes, (side, side), OUTSIDE)
+
+    def _frames(self, images: Frames, targets: Frames, levels: list[Intensity]) -> tuple[torch.Tensor, torch.Tensor]:
+        pixels, classes = [], []
+        for image, target, level in zip(images, targets, levels, strict=True):
+            shape = scaled_shape(image.shape, network_scale(self.options.view, image.shape))
+            pixels.append(resized(normalised(image, level)[None], shape)[0])
+            classes.append(torch.from_numpy(nearest(target, shape).copy()))
+        height, width = (-(-max(view.shape[axis] for view in pixels) // self.multiple) * self.multiple for axis in (-2, -1))
+        return stacked(pixels, (height, width), 0.0), stacked(classes, (height, width), OUTSIDE)
 
     def loss(self, batch: Batch, clock: Clock) -> tuple[torch.Tensor, Figures]:
         """Cross-entropy over the three classes, on augmented views."""
-        images, targets = augment(batch.images, batch.targets, self.options.augment, generator(self.job.seed, "augment", clock.key))
+        device = devices.of(self.module)
+        images, targets = augment(batch.images.to(device), batch.targets.to(device), self.options.augment, batch.chances)
         scores = self.module(images)
         loss = functional.cross_entropy(scores, targets.long(), weight=self.class_weights.to(scores.device), ignore_index=OUTSIDE)
         return loss, {}
 
     def validate(self) -> Figures:
         """Mean Instance Dice over the validation frames, whole, at their original size."""
-        device = next(self.module.parameters()).device
-        batch_size = self.options.validate_batch_size
-        segmenter = Segmenter(self.module, self.module.multiple, self.options.view, InstanceOptions(), self.level, device, batch_size=batch_size)
+        assert self.options.validate != "never"
+        batch_size = self.options.validate.batch_size or self.options.batch_size
+        segmenter = Segmenter(self.module, self.multiple, self.options.view, InstanceOptions(), self.level, devices.of(self.module), batch_size=batch_size)
         scores = []
         for start in range(0, len(self.held_out), batch_size):
             if self.job.stopping():
@@ -105,6 +122,11 @@ class CellsTask:
                 labels = next(segmenter.labels([image], [Intensity(row["mean"], row["deviation"] or 1.0)]))
                 scores.append(score_frame(self.pack.arrays[f"labels/{row['array']}"][row["index"]], labels))
         return {"instance_dice": float(np.mean([score.instance_dice for score in scores])), "f1": float(np.mean([score.f1 for score in scores]))}
+
+
+def level_of(options: TrainOptions, rows: list[dict[str, Any]]) -> Intensity | None:
+    """The one intensity of the training frames, where the options ask for it; None normalises each frame by itself."""
+    return pack_intensity(rows) if options.normalise == "pack" else None
 
 
 def pack_intensity(rows: list[dict[str, Any]]) -> Intensity:
@@ -135,8 +157,10 @@ def finish(job: Any) -> Figures:
     """Leave the chosen weights as ``output/model``, the metric series as CSV, and the report."""
     options: TrainOptions = job.options
     results = job.results()[MODEL.id]
-    task = CellsTask(job)
-    export_model(job, MODEL, weights.description(options.network, options.view, task.level))
+    rows = [row for row in Pack.open(job.inputs["pack"].output(PACK)).items.to_pylist() if row["split"] == "train"]
+    export_model(job, MODEL, weights.description(options.network, options.view, level_of(options, rows)))
+    with job.output("metrics.csv") as path:
+        write_metrics(job.run, path)
     figures = {**results, **joules_per_item(job.run, results)}
     write_json(job.run.output("report.json"), {"sections": training_sections(job.run, figures)}, "report")
     return figures

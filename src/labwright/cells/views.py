@@ -62,45 +62,37 @@ def nearest(labels: NDArray[np.generic], shape: tuple[int, int]) -> NDArray[np.g
     return labels[rows[:, None], columns[None]]
 
 
-def window(shape: tuple[int, int], side: int, where: NDArray[np.float64]) -> tuple[slice, slice]:
-    """A window of at most ``side`` pixels in a frame, placed by two numbers in [0, 1)."""
-    starts = [int(position * (max(length - side, 0) + 1)) for position, length in zip(where, shape, strict=True)]
-    return slice(starts[0], starts[0] + min(side, shape[0])), slice(starts[1], starts[1] + min(side, shape[1]))
-
-
 def stacked(views: Sequence[torch.Tensor], shape: tuple[int, int], fill: float) -> torch.Tensor:
     """Views (C, h, w) of unequal size as one batch (B, C, H, W), filled up at the lower right."""
     return torch.stack([functional.pad(view, (0, shape[1] - view.shape[-1], 0, shape[0] - view.shape[-2]), value=fill) for view in views])
 
 
-def augment(
-    images: torch.Tensor, targets: torch.Tensor, options: AugmentOptions, random: np.random.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
+CHANCES = 9
+"""Numbers in [0, 1) that one view needs: two for its place, three for its orientation, four for its brightness and contrast."""
+
+
+def augment(images: torch.Tensor, targets: torch.Tensor, options: AugmentOptions, chances: NDArray[np.float64]) -> tuple[torch.Tensor, torch.Tensor]:
     """Random flips, rotations, brightness and contrast, on whatever device the batch is.
 
-    The random numbers are drawn on the host, so that they are the same on every device.
+    The random numbers come from the host and belong to the item, so that they are the same on every device and for
+    every division of a batch.
 
     Args:
         images: (B, 1, H, W), normalised.
         targets: (B, H, W).
         options: what to change, and how far.
-        random: the generator for this batch.
+        chances: (B, 7) in [0, 1).
     """
-    count = len(images)
-    flips = random.integers(2, size=(2, count)) * options.flips
-    turns = random.integers(4, size=count) * options.rotations
+    down, across = (chances[:, :2].T < 0.5) & options.flips
+    turns = (chances[:, 2] * 4).astype(int) * options.rotations
     if images.shape[-1] != images.shape[-2]:
         turns = turns // 2 * 2  # a quarter turn would not fit the batch
     out_images, out_targets = images.clone(), targets.clone()
-    for turn in range(4):
-        for down in range(2):
-            for across in range(2):
-                chosen = np.flatnonzero((turns == turn) & (flips[0] == down) & (flips[1] == across))
-                if len(chosen) and (turn or down or across):
-                    axes = [axis for axis, flip in ((-2, down), (-1, across)) if flip]
-                    index = torch.from_numpy(chosen).to(images.device)
-                    out_images[index] = torch.rot90(images[index], turn, (-2, -1)).flip(axes)
-                    out_targets[index] = torch.rot90(targets[index], turn, (-2, -1)).flip(axes)
-    amounts = random.uniform(-1, 1, size=(2, count)) * (random.random((2, count)) < options.probability)
-    contrast, brightness = torch.from_numpy(amounts.astype(np.float32)).to(images.device)[:, :, None, None, None]
+    for turn, flip_down, flip_across in sorted(set(zip(turns.tolist(), down.tolist(), across.tolist(), strict=True))):
+        chosen = torch.from_numpy(np.flatnonzero((turns == turn) & (down == flip_down) & (across == flip_across))).to(images.device)
+        axes = [axis for axis, flip in ((-2, flip_down), (-1, flip_across)) if flip]
+        out_images[chosen] = torch.rot90(images[chosen], turn, (-2, -1)).flip(axes)
+        out_targets[chosen] = torch.rot90(targets[chosen], turn, (-2, -1)).flip(axes)
+    amounts = (2 * chances[:, 3:5] - 1) * (chances[:, 5:7] < options.probability)
+    contrast, brightness = torch.from_numpy(amounts.T.astype(np.float32)).to(images.device)[:, :, None, None, None]
     return out_images * (1 + contrast * options.contrast) + brightness * options.brightness, out_targets

@@ -72,7 +72,8 @@ def _attempt(run: Run, share: Share, finish: bool, current: Attempt, flag: StopF
         if parts is None:
             parts = list(step.parts(job))
             publish.write_json(run.folder / "parts.json", [part._asdict() for part in parts], "parts")
-        outcome = run_parts(step, job, share.of(parts), parts)
+        with job.stage(run.step):
+            outcome = run_parts(step, job, share.of(parts), parts)
         if outcome.error is not None:
             raise outcome.error
         if outcome.stopped:

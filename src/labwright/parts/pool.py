@@ -45,7 +45,7 @@ def run_parts(step: LazyStep[Any], job: LocalJob[Any], parts: Sequence[Part], ev
     waiting = [part for part in parts if part.id not in finished]
     total, error, count = len(parts), None, 0
     known = {part.id for part in everything}
-    workers = min(job.machine.workers, len(waiting))
+    workers = min(job.machine.workers, len(waiting)) if step.parallel else 1
     with _Inline(step, job) if workers <= 1 else _Processes(job, workers) as crew:
         running: dict[Any, tuple[Part, float]] = {}
         while (waiting or running) and not (job.stopping() and not running):

@@ -85,6 +85,8 @@ class LazyStep(Generic[O]):
     needs: tuple[str, ...] = ()
     gates: tuple[str, ...] = ()
     trains: bool = False
+    parallel: bool = True
+    """Whether parts gain from several processes on one machine; not where one part uses every core itself."""
     requires: Callable[[O], tuple[str, ...]] | None = None
 
     def _call(self, function: str, *arguments: Any) -> Any:
