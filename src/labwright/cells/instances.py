@@ -76,7 +76,7 @@ def instances(classes: NDArray[np.uint8], *, core_min_px: int = 30, isolated_bor
 
 def _connected(mask: NDArray[np.bool_]) -> tuple[Numbers, int]:
     numbers, count = cc3d.connected_components(mask, connectivity=4, return_N=True, out_dtype=np.uint32)
-    return numbers, int(count)
+    return numbers.astype(np.uint32, copy=False), int(count)
 
 
 @numba.njit(cache=True, nogil=True)
