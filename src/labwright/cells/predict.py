@@ -20,8 +20,8 @@ from labwright.cells.source import identity, raw_files, scan
 from labwright.cells.tiff import read_image
 from labwright.cells.views import Intensity, nearest
 from labwright.data.packs import Pack
-from labwright.learn.checkpoints import checkpoint_files
 from labwright.learn.devices import inference
+from labwright.learn.model import checkpoint_files
 from labwright.runs import sections
 from labwright.runs.errors import MissingError, Stopped
 from labwright.runs.publish import digest, write_json

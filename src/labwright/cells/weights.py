@@ -10,8 +10,7 @@ import torch
 
 from labwright.cells.recipe import NetworkOptions, ViewOptions
 from labwright.cells.views import Intensity
-from labwright.learn.checkpoints import resolve_checkpoint
-from labwright.learn.model import copy_model, load_weights, read_model
+from labwright.learn.model import copy_model, load_weights, read_model, resolve_checkpoint
 from labwright.learn.unet import UNet
 from labwright.runs.run import Run
 

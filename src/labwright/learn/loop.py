@@ -165,7 +165,7 @@ def fit(task: Task[B], options: FitOptions, job: Any, part: Part) -> Figures:
                 for number, (share, batch) in enumerate(pieces):
                     torch.manual_seed((clock.key + fabric.global_rank * options.accumulate + number) % 2**63)
                     with fabric.no_backward_sync(wrapped, enabled=number < len(pieces) - 1):
-                        loss, details = task.loss(fabric.to_device(batch), clock)
+                        loss, details = task.loss(batch, clock)
                         fabric.backward(share * loss)
                     curve.add(state.step, items, loss, details, share)
                 if options.clip_norm is not None:
