@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from labwright.cells.findings import CATALOGUE, BadItem
-from labwright.cells.frames import common_plane, inspect_image, inspect_mask
+from labwright.cells.frames import common_plane, pair_findings
 from labwright.cells.source import scan
 from labwright.cells.source_options import SourceOptions
 from labwright.cells.tiff import Plane, plane, read_image, read_mask, scales
@@ -50,7 +50,8 @@ def refused(read: Any, data: bytes) -> BadItem:
 )
 def test_real_frames_read_as_another_reader_reads_them(shared_data: Path, name: str, masks: str | None) -> None:
     ((_, frames),) = scan(SourceOptions(path=shared_data / "cells" / name, masks=masks)).sequences.items()
-    common = common_plane(frame.image for frame in frames)
+    common, odd = common_plane(name, "", {frame.frame: plane(frame.image) for frame in frames})
+    assert odd == []
     for frame in frames[:: len(frames) // 4]:
         assert frame.mask is not None
         image, mask = read_image(frame.image), read_mask(frame.mask)
@@ -59,7 +60,7 @@ def test_real_frames_read_as_another_reader_reads_them(shared_data: Path, name: 
             assert np.array_equal(mask, np.asarray(foreign_mask))
         assert Plane(image.shape, image.dtype) == common == plane(frame.image)
         assert mask.dtype == np.uint16
-        assert inspect_image(image, "") + inspect_mask(mask, "") == []
+        assert pair_findings("", image, mask) == []
         assert scales(frame.image) == (None, None)
 
 
@@ -242,40 +243,3 @@ def test_scales_come_from_the_tags(options: dict[str, Any], expected: tuple[floa
     found = scales(PATH, encoded(RAMP.astype(np.uint16), **options))
     assert [value is None for value in found] == [value is None for value in expected]
     assert [value for value in found if value] == pytest.approx([value for value in expected if value], rel=1e-6)
-
-
-def test_the_plane_most_frames_have_is_the_sequences(tmp_path: Path) -> None:
-    frames = {"t0": (8, 9), "t1": (12, 9), "t2": (12, 9), "t3": (8, 9), "t4": (12, 9)}
-    for name, shape in frames.items():
-        (tmp_path / name).write_bytes(encoded(np.zeros(shape, np.int16)))
-    (tmp_path / "t5").write_bytes(b"II*")
-    assert common_plane(sorted(tmp_path.iterdir())) == Plane((12, 9), np.dtype(np.float32))
-    assert common_plane([tmp_path / "t1", tmp_path / "t0"]) == Plane((12, 9), np.dtype(np.float32))
-    assert common_plane([tmp_path / "t5"]) is None
-
-
-def test_saturation_is_a_share_of_a_cameras_highest_value() -> None:
-    image = np.arange(10_000, dtype=np.uint16).reshape(100, 100) % 4000
-    assert inspect_image(image, "") == []
-    image[:2] = 4095
-    (found,) = inspect_image(image, "data/01/frame 0")
-    assert (found.code, found.place) == ("CEL016", "data/01/frame 0")
-    assert "2.0%" in found.text
-    assert inspect_image(image.astype(np.float32), "") == []
-    image[0] = 0
-    assert inspect_image(image, "") == []
-
-
-def test_masks_that_look_wrong_are_told_apart() -> None:
-    def codes(mask: np.ndarray[Any, Any]) -> list[str]:
-        return [found.code for found in inspect_mask(mask, "")]
-
-    stripes = np.zeros((9, 9), np.uint16)
-    assert codes(stripes) == ["CEL022"]
-    stripes[1::4] = 255
-    assert codes(stripes) == []
-    stripes[3::4] = 255
-    assert codes(stripes) == ["CEL024"]
-    stripes[0, 0] = 1
-    assert codes(stripes) == []
-    assert codes(stripes.astype(np.uint32) * 300) == ["CEL023"]
