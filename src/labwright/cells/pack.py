@@ -16,12 +16,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from labwright.cells.findings import BadItem, finding
-from labwright.cells.frames import common_plane, inspect_image, inspect_mask
+from labwright.cells.findings import CATALOGUE, BadItem, finding
+from labwright.cells.frames import common_plane, pair_findings, repeat_findings
 from labwright.cells.recipe import PackOptions
 from labwright.cells.source import Frame, Listing, identity, raw_files, scan
-from labwright.cells.target import border_core, border_core_by_size
-from labwright.cells.tiff import read_image, read_mask, scales
+from labwright.cells.target import border_core
+from labwright.cells.tiff import Plane, image_dtype, plane, read_image, read_mask, scales
 from labwright.cells.views import intensity
 from labwright.data.findings import Finding
 from labwright.data.splits import assign
