@@ -186,7 +186,7 @@ def test_strips_that_were_never_written_are_missed_and_not_read_as_black() -> No
     size = counts.valuebytecount // counts.count
     data[counts.valueoffset + size : counts.valueoffset + 2 * size] = bytes(size)
     bad = refused(read_mask, bytes(data))
-    assert (bad.finding, bad.what) == ("CEL010", "1 of the 4 pieces of the image are missing")
+    assert (bad.finding, bad.what) == ("CEL010", "the image is not all there, 1 of its 4 pieces missing")
 
 
 def test_a_header_that_asks_for_all_memory_is_damage() -> None:

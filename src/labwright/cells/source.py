@@ -133,7 +133,7 @@ def _findings(images: _Files, masks: _Files, root: str, sequence: str) -> Iterat
             names = " and ".join(path.name for path in found.numbers[number])
             yield finding("CEL003", identity(root, sequence, number), f"{names} both claim to be the {kind} of frame {number}")
         if found.strays and found.folder:
-            text = f"{len(found.strays)} TIFF files of {found.folder.name} are not read: {_some(found.strays)}"
+            text = f"not read in {found.folder.name}: {_some(found.strays)}"
             yield finding("CEL005", f"{root}/{sequence}", text)
     for number in sorted(masks.numbers.keys() - images.numbers.keys()):
         yield finding("CEL001", identity(root, sequence, number), f"{masks.numbers[number][0].name} has no image t{number:03d}.tif")
@@ -141,7 +141,7 @@ def _findings(images: _Files, masks: _Files, root: str, sequence: str) -> Iterat
     gaps = [(a + 1, b - 1) for a, b in itertools.pairwise(sorted(images.numbers)) if b > a + 1]
     if gaps:
         missing = sum(end - start + 1 for start, end in gaps)
-        text = f"{missing} of the frames {first} to {last} are missing: {_some([str(a) if a == b else f'{a}-{b}' for a, b in gaps])}"
+        text = f"{missing} missing between frames {first} and {last}: {_some([str(a) if a == b else f'{a}-{b}' for a, b in gaps])}"
         yield finding("CEL032", f"{root}/{sequence}", text)
 
 

@@ -209,7 +209,7 @@ def _only_plane(tif: tifffile.TiffFile) -> tifffile.TiffPage:
     pieces, end = math.prod(page.chunked), tif.filehandle.size
     whole = sum(size > 0 and start + size <= end for start, size in zip(page.dataoffsets, page.databytecounts, strict=False))
     if whole < pieces:
-        raise BadItem("CEL010", f"{pieces - whole} of the {pieces} pieces of the image are missing")
+        raise BadItem("CEL010", f"the image is not all there, {pieces - whole} of its {pieces} pieces missing")
     return page
 
 
