@@ -92,13 +92,19 @@ def told(model: type[BaseModel], node: Node, name: str, error: ValidationError, 
     for problem in error.errors():
         place = locate(model, problem["loc"])
         here = find(node, place.keys)
-        if here is not None and here.origin == SPOILED:
+        if here is not None and _spoiled(here):
             continue
         mistake = _mistake(model, place, here, node, name, problem, known)
         # Each branch of a union complains; one line for the option says all.
         found.setdefault(place.keys, mistake)
     deepest = [keys for keys in found if not any(other[: len(keys)] == keys and len(other) > len(keys) for other in found)]
     return [found[keys] for keys in deepest]
+
+
+def _spoiled(node: Node) -> bool:
+    """Whether a parameter at fault stands in the value or, since a section may be wrong as a whole, below it."""
+    below = node.value.values() if isinstance(node.value, dict) else node.value if isinstance(node.value, list) else ()
+    return node.origin == SPOILED or any(_spoiled(child) for child in below)
 
 
 def _mistake(

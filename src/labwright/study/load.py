@@ -115,7 +115,7 @@ def parse(text: str, label: str, mistakes: list[Mistake], *, lines: bool = True)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = next((plainer for part, plainer in _PLAINER if part in str(error.problem)), f"this is not YAML: {error.problem}")
-        if mark and "${" in text.splitlines()[min(mark.line, text.count("\n"))]:
+        if mark and any("${" in line for line in text.splitlines()[mark.line : mark.line + 1]):
             problem += "; inside { } or [ ] a ${name} has to stand in quotes"
         raise StudyError(problem, where=f"{label}:{mark.line + 1}" if mark and lines else label) from None
     except yaml.YAMLError as error:

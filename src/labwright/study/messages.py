@@ -56,18 +56,20 @@ def unknown(where: str, path: str, names: Mapping[str, str], known: Mapping[str,
     what = "there is no such option" if section else "there is no such section"
     if path in known:
         return Mistake(where, path, f"this kind of section has no such option; it has {listed(names, 40)}")
-    if close := nearest(key, names):
+    # The very name in another section is a better guess than a name here that is only somewhat like it.
+    elsewhere = next((option for option in known if option.endswith(f".{key}")), "")
+    if close := nearest(key, names, 0.8 if elsewhere else 0.6):
         return Mistake(where, path, what, nearest=f"{section}.{close}".lstrip("."), meant=names[close])
-    if elsewhere := [option for option in known if option.endswith(f".{key}")]:
-        return Mistake(where, path, what, nearest=elsewhere[0], meant=known[elsewhere[0]])
+    if elsewhere:
+        return Mistake(where, path, what, nearest=elsewhere, meant=known[elsewhere])
     place = f"'{section}'" if section else "a study"
     return Mistake(where, path, f"{what}; {place} has {listed(names, 40)}")
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
-    """The one of ``names`` that ``name`` was probably meant to be, or nothing."""
+def nearest(name: str, names: Iterable[str], alike: float = 0.6) -> str:
+    """The one of ``names`` that ``name`` was probably meant to be, or nothing; ``alike`` is 1 for equal names."""
     known = {known.casefold().replace("-", "_"): known for known in names}
-    found = difflib.get_close_matches(name.casefold().replace("-", "_"), known, n=1, cutoff=0.6)
+    found = difflib.get_close_matches(name.casefold().replace("-", "_"), known, n=1, cutoff=alike)
     return known[found[0]] if found else ""
 
 

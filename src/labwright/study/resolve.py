@@ -89,7 +89,7 @@ def resolve(paths: Sequence[Path | str], *, sets: Sequence[str] = (), params: Se
         node = tree.value.get(name, Node({}, _labels(files)[0]))
         if name != "run" and FROM in node.value:
             taken[name] = _taken(name, node, path.parent, mistakes)
-        elif (options := build(model, node, name, path.parent, known, mistakes)) is not None:
+        elif node.origin != typed.SPOILED and (options := build(model, node, name, path.parent, known, mistakes)) is not None:
             built[name] = options
     refuse(mistakes, str(files[0]))
     run = built.pop("run")
@@ -155,9 +155,9 @@ def _sections_of(tree: Node, sections: Mapping[str, type[Options]], known: Mappi
         elif node.value is None or isinstance(node.value, dict):
             items[key] = Node(node.value or {}, node.origin)
         else:
-            mistakes.append(
-                Mistake(node.origin, key, f"'{node.text}' does not fit" if node.text else "a list does not fit", "a section of options")
-            )
+            items[key] = Node({}, typed.SPOILED)
+            shown = f"'{node.text}'" if node.text else "a list"
+            mistakes.append(Mistake(node.origin, key, f"{shown} does not fit", "a section of options"))
     return Node(items, tree.origin)
 
 

@@ -85,7 +85,7 @@ def check_recipe(recipe: Recipe) -> None:
     wrong = [*_steps(recipe)]
     for name, model in models(recipe).items():
         wrong += _section(model, name)
-    wrong += _schema(recipe)
+    wrong += [] if wrong else _schema(recipe)
     assert not wrong, f"recipe {recipe.name}:\n  " + "\n  ".join(wrong)
 
 
