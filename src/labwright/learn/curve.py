@@ -67,5 +67,7 @@ class Curve:
         return {name: value.item() for name, value in self._sums.items()}, self._weight
 
     def _tensor(self, value: Any) -> Tensor:
+        if not isinstance(value, Tensor):
+            return torch.tensor(float(value), dtype=self._dtype, device=self._fabric.device)
         # A copy: all_reduce works in place.
-        return torch.as_tensor(value).detach().to(device=self._fabric.device, dtype=self._dtype, copy=True)
+        return value.detach().to(device=self._fabric.device, dtype=self._dtype, copy=True)

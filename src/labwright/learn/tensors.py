@@ -24,7 +24,7 @@ def write(path: Path, tensors: Named, tied: Mapping[str, str] | None = None) -> 
     """Write tensors from any device; ``tied`` maps the name of a tensor that is not written to the one it equals."""
     host = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     # Through memory, not save_file: a full disk then is an OSError with its number.
-    path.write_bytes(safetensors.torch.save(host, metadata=dict(tied or {})))
+    path.write_bytes(safetensors.torch.save(host, metadata={"format": "pt", **(tied or {})}))
 
 
 def read(path: Path) -> dict[str, Tensor]:
