@@ -157,6 +157,7 @@ VERBS: tuple[Verb, ...] = (
             ),
         ),
         "labwright evaluate --recipe cells --predictions masks --truth 01_GT/SEG",
+        step="evaluate",
     ),
     Verb(
         "expand",
