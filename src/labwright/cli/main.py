@@ -21,18 +21,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return answer(words[1:])
     try:
-        code = _carry_out(words)
+        code = _guarded(words)
         sys.stdout.flush()
-        return int(code)
+        return code
+    except BrokenPipeError:
+        # The reader of a pipe (head, less) has seen enough. The interpreter would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(Exit.DONE)
+
+
+def _guarded(words: list[str]) -> int:
+    """Carry out the words; every error but that of a closed pipe ends in a line and a code."""
+    try:
+        return int(_carry_out(words))
     except LabwrightError as error:
         return tell(error, as_json="--json" in words)
     except KeyboardInterrupt:
         print("labwright: stopped; nothing that was done is lost, run the same command again to go on", file=sys.stderr)
         return int(Exit.AGAIN)
     except BrokenPipeError:
-        # The reader of a pipe (head, less) has seen enough. The interpreter would complain once more when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(Exit.DONE)
+        raise
     except Exception as error:
         if isinstance(error, OSError):
             from pathlib import Path

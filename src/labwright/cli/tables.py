@@ -21,7 +21,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: st
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
         return
     cells = [[shown(value) for value in row] for row in rows]
-    right = [any(_is_number(row[index]) for row in rows) for index in range(len(columns))]
+    right = [all(row[index] is None or _is_number(row[index]) for row in rows) for index in range(len(columns))]
     if sys.stdout.isatty():
         _print_rich(columns, cells, right, title)
     else:

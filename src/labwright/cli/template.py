@@ -103,11 +103,18 @@ def _lines(tree: Tree, path: str, docs: dict[tuple[str, str], OptionDoc], given:
             yield from _lines(value, place, docs, given, level + 1)
             continue
         if row is not None:
-            facts = ", ".join(fact for fact in (row.type, f"in {row.unit}" if row.unit else "") if fact)
-            yield from textwrap.wrap(
-                f"{row.doc} ({facts})", WIDTH, initial_indent="  #: ", subsequent_indent="  #:   ", break_on_hyphens=False
-            )
+            margin = "  #: " + "  " * (level - 1)
+            yield from textwrap.wrap(_explained(row, docs), WIDTH, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False)
         yield f"{indent}{key}: {given.get(place, _flow(value))}"
+
+
+def _explained(row: OptionDoc, docs: dict[tuple[str, str], OptionDoc]) -> str:
+    if row.when and row.path.endswith(".kind"):
+        kinds = [kind for (path, _), one in docs.items() if path == row.path for kind in one.choices]
+        section = row.path.rpartition(".")[0]
+        return f"One of {', '.join(kinds)}; `labwright help --all --filter {section}` shows the options of each."
+    facts = f"{row.type}, in {row.unit}" if row.unit else row.type
+    return f"{row.doc} ({facts})"
 
 
 def _any(docs: dict[tuple[str, str], OptionDoc], place: str) -> OptionDoc | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labwright.cli import places
@@ -30,10 +32,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the plan; nothing is written."""
     study = places.resolved(arguments)
     steps = plan(study, runs=places.runs_option(arguments), chosen=places.chosen(arguments, study))
-    rows = [
-        [one.name, one.state, one.fingerprint if arguments.json else one.fingerprint[:10], str(one.folder), _why(one, study, arguments)]
-        for one in steps
-    ]
+    if arguments.json:
+        rows = [[one.name, one.state, one.fingerprint, str(one.folder), _why(one, study, arguments)] for one in steps]
+    else:
+        rows = [[one.name, one.state, one.fingerprint[:10], _short(one.folder), _why(one, study, arguments)] for one in steps]
     print_table(["step", "state", "fingerprint", "folder", "why"], rows, json_mode=arguments.json)
     return Exit.DONE
 
@@ -53,3 +55,8 @@ def _why(planned: Planned, study: Study, arguments: argparse.Namespace) -> str:
     return f"unlike {others[0].name}: " + (
         "; ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "") or "other inputs or another seed"
     )
+
+
+def _short(folder: Path) -> str:
+    """The folder as one would write it from here."""
+    return min(os.path.relpath(folder), str(folder), key=len)

@@ -1,0 +1,84 @@
+"""Reference pages in Markdown, from the same table and manifest as help and completion.
+
+    python -m labwright.cli.pages docs/reference      # after a change of verbs or options
+
+A test compares the pages in the repository with what this writes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from labwright.cli.helptext import EXIT_CODES, meaning, shown, spelling, usage
+from labwright.cli.manifest import build, shipped_recipes
+from labwright.cli.verbs import VERBS, Verb
+
+NOTE = "<!-- Written by `python -m labwright.cli.pages docs/reference`; change the source, not this page. -->"
+
+
+def pages(manifest: dict[str, Any]) -> dict[str, str]:
+    """File name → text of every page."""
+    texts = {"command-line.md": "\n".join(_command_line(manifest)) + "\n"}
+    for name, recipe in manifest["recipes"].items():
+        texts[f"options-{name}.md"] = "\n".join(_options(name, recipe)) + "\n"
+    return texts
+
+
+def _command_line(manifest: dict[str, Any]) -> Iterator[str]:
+    yield from ("# The command line", "", NOTE, "")
+    yield "`labwright help VERB` prints the same on the terminal, `labwright help --all --filter WORD` searches in all of it."
+    yield "Options of a study are no flags: they are set in its file or with `--set`. They are listed by recipe: "
+    yield ", ".join(f"[{name}](options-{name}.md)" for name in manifest["recipes"]) + "."
+    yield ""
+    for group in dict.fromkeys(verb.group for verb in VERBS):
+        yield from (f"## {group}", "")
+        for verb in VERBS:
+            if verb.group == group:
+                yield from _verb(verb)
+    yield from ("## Exit codes", "", "| code | meaning |", "|---|---|")
+    yield from (f"| {code} | {words} |" for code, words in EXIT_CODES)
+    yield from ("", "## Environment variables", "", "| variable | meaning |", "|---|---|")
+    yield "| `LABWRIGHT_TRACE` | set to anything: show the traceback of a fault of ours, which otherwise goes to a file |"
+    yield "| `XDG_CACHE_HOME` | where the recipes of other packages are remembered for help and completion; `~/.cache` by default |"
+
+
+def _verb(verb: Verb) -> Iterator[str]:
+    yield from (f"### {verb.name}", "", verb.help[0].upper() + verb.help[1:] + "." + (f" {verb.note}" if verb.note else ""), "")
+    yield from ("```text", usage(verb), "```", "")
+    if verb.arguments:
+        yield from ("| argument | meaning |", "|---|---|")
+        yield from (f"| `{_cell(spelling(argument))}` | {_cell(meaning(argument))} |" for argument in verb.arguments)
+        yield ""
+    yield from ("```bash", verb.example, "```", "")
+
+
+def _options(name: str, recipe: dict[str, Any]) -> Iterator[str]:
+    yield from (f"# Options of the recipe {name}", "", NOTE, "", recipe["doc"], "")
+    explained = {step["name"]: step["doc"] for step in recipe["steps"]} | {"run": "How and where runs are made; the same in every recipe."}
+    for step, doc in explained.items():
+        yield from (f"## {step}", "", doc, "")
+        yield from ("| option | type | default | unit | meaning |", "|---|---|---|---|---|")
+        for option in recipe["options"]:
+            if option["path"].partition(".")[0] == step:
+                yield _row(option)
+        yield ""
+    yield "Options with *no effect* change no result: they stay out of fingerprints, and a run is found again whatever they are."
+
+
+def _row(option: dict[str, Any]) -> str:
+    default = "required" if option["required"] else f"`{_cell(shown(option['default']))}`"
+    when = f" (with `{option['when']}`)" if option["when"] else ""
+    mark = "" if option["effect"] else " *No effect.*"
+    return f"| `{option['path']}`{when} | {_cell(option['type'])} | {default} | {option['unit']} | {_cell(option['doc'])}{mark} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    for file, text in pages(build(shipped_recipes())).items():
+        Path(sys.argv[1], file).write_text(text, encoding="utf-8")
