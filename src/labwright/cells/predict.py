@@ -101,7 +101,7 @@ def work(job: Any, part: Part) -> Figures:
     with inference(options.precision, job.machine.threads) as device:
         trained = weights.load(options.checkpoint, job.inputs.get("train"), device.torch_device)
         segmenter = Segmenter(
-            trained.module, trained.module.multiple, trained.view, options.instances, trained.level, device.torch_device,
+            trained.module, trained.module.multiple, trained.view, options.instances or trained.instances, trained.level, device.torch_device,
             options.tile_px, options.halo_px, options.batch_size, device.autocast, job.stage,
         )
         with job.output(f"{part.id}_RES") as folder:

@@ -88,6 +88,15 @@ class NetworkOptions(Options):
     """Channels of each level; the baseline's four levels have 1,927,907 parameters."""
 
 
+class InstanceOptions(Options):
+    """From classes to instances."""
+
+    core_min_px: float = option(30.0, unit="px", ge=0)
+    """Cores of at most this area become border; at the original resolution, scaled with the network's."""
+    isolated_border_min_px: float = option(15.0, unit="px", ge=0)
+    """A piece of border without a core becomes a cell if it is larger than this, else it is dropped."""
+
+
 class TrainOptions(FitOptions):
     """Fit the U-Net; the best checkpoint is the one with the highest Instance Dice on the validation split."""
 
@@ -105,17 +114,10 @@ class TrainOptions(FitOptions):
     """How often each training frame is seen in an epoch, each time another crop."""
     normalise: Literal["frame", "pack"] = option("frame")
     """Subtract mean and divide by standard deviation of each `frame`, or of all training frames (`pack`)."""
+    instances: InstanceOptions = option(InstanceOptions())
+    """How classes become instances, when validating and, unless told otherwise, when predicting."""
     class_weights: tuple[float, float, float] = option((1.0, 1.0, 1.0))
     """Weights of background, core and border in the cross-entropy."""
-
-
-class InstanceOptions(Options):
-    """From classes to instances."""
-
-    core_min_px: float = option(30.0, unit="px", ge=0)
-    """Cores of at most this area become border; at the original resolution, scaled with the network's."""
-    isolated_border_min_px: float = option(15.0, unit="px", ge=0)
-    """A piece of border without a core becomes a cell if it is larger than this, else it is dropped."""
 
 
 class PredictOptions(Options):
@@ -127,8 +129,8 @@ class PredictOptions(Options):
     """Predict the images of a folder instead; masks are not needed."""
     checkpoint: str = option("best")
     """`best`, `last`, the number of a step, or the path of a model folder, a checkpoint or a run."""
-    instances: InstanceOptions = option(InstanceOptions())
-    """How classes become instances."""
+    instances: InstanceOptions | None = option(None)
+    """How classes become instances; null takes what the network was validated with."""
     tile_px: int = option(1024, unit="px", ge=64)
     """Larger frames are predicted in tiles of this side."""
     halo_px: int = option(64, unit="px", ge=0)

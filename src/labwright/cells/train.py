@@ -14,7 +14,7 @@ from torch.nn import functional
 from labwright.cells import weights
 from labwright.cells.metrics import score_frame
 from labwright.cells.pack import PACK
-from labwright.cells.recipe import InstanceOptions, TrainOptions
+from labwright.cells.recipe import TrainOptions
 from labwright.cells.segment import Segmenter
 from labwright.cells.views import CHANCES, OUTSIDE, Intensity, augment, nearest, network_scale, normalised, resized, scaled_shape, stacked
 from labwright.data.gather import crops
@@ -111,7 +111,7 @@ class CellsTask:
         """Mean Instance Dice over the validation frames, whole, at their original size."""
         assert self.options.validate != "never"
         batch_size = self.options.validate.batch_size or self.options.batch_size
-        segmenter = Segmenter(self.module, self.multiple, self.options.view, InstanceOptions(), self.level, devices.of(self.module), batch_size=batch_size)
+        segmenter = Segmenter(self.module, self.multiple, self.options.view, self.options.instances, self.level, devices.of(self.module), batch_size=batch_size)
         scores = []
         for start in range(0, len(self.held_out), batch_size):
             if self.job.stopping():
@@ -158,7 +158,7 @@ def finish(job: Any) -> Figures:
     options: TrainOptions = job.options
     results = job.results()[MODEL.id]
     rows = [row for row in Pack.open(job.inputs["pack"].output(PACK)).items.to_pylist() if row["split"] == "train"]
-    export_model(job, MODEL, weights.description(options.network, options.view, level_of(options, rows)))
+    export_model(job, MODEL, weights.description(options.network, options.view, options.instances, level_of(options, rows)))
     with job.output("metrics.csv") as path:
         write_metrics(job.run, path)
     figures = {**results, **joules_per_item(job.run, results)}

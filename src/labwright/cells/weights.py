@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from labwright.cells.recipe import NetworkOptions, ViewOptions
+from labwright.cells.recipe import InstanceOptions, NetworkOptions, ViewOptions
 from labwright.cells.views import Intensity
 from labwright.learn.model import copy_model, load_weights, read_model, resolve_checkpoint
 from labwright.learn.unet import UNet
@@ -23,17 +23,19 @@ class Trained:
 
     module: UNet
     view: ViewOptions
+    instances: InstanceOptions
     level: Intensity | None
     source: str
     """Where the weights came from, for the record."""
 
 
-def description(network: NetworkOptions, view: ViewOptions, level: Intensity | None) -> dict[str, Any]:
+def description(network: NetworkOptions, view: ViewOptions, instances: InstanceOptions, level: Intensity | None) -> dict[str, Any]:
     """What ``model.json`` says beside the weights; :func:`load` reads it back."""
     return {
         "recipe": "cells",
         "network": network.model_dump(mode="json"),
         "view": view.model_dump(mode="json"),
+        "instances": instances.model_dump(mode="json"),
         "level": list(level) if level else None,
         "classes": list(CLASSES),
     }
@@ -61,7 +63,7 @@ def load(checkpoint: str, train: Run | None, device: torch.device) -> Trained:
     module = build(NetworkOptions.model_validate(facts["network"]))
     load_weights(module, weights)
     level = Intensity(*facts["level"]) if facts.get("level") else None
-    return Trained(module.to(device).eval(), ViewOptions.model_validate(facts["view"]), level, str(weights))
+    return Trained(module.to(device).eval(), ViewOptions.model_validate(facts["view"]), InstanceOptions.model_validate(facts["instances"]), level, str(weights))
 
 
 def export_weights(run: Run, to: Path) -> Path:
