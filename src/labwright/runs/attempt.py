@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from labwright.runs import log, machine
 from labwright.runs.energy import Energy
 from labwright.runs.errors import Exit
 from labwright.runs.journal import Journal
-from labwright.runs.publish import disk_error
+from labwright.runs.publish import disk_said
 from labwright.runs.run import Run
 from labwright.runs.usage import Sampler
 
@@ -24,8 +24,7 @@ from labwright.runs.usage import Sampler
 class Attempt:
     """What one process writes about its work on a run. Open with :func:`attempt`."""
 
-    def __init__(self, number: int, journal: Journal, energy: Energy, terminal: int | None) -> None:
-        self.number = number
+    def __init__(self, journal: Journal, energy: Energy, terminal: int | None) -> None:
         self.journal = journal
         self.energy = energy
         self.terminal = terminal
@@ -37,38 +36,45 @@ class Attempt:
         """Set how the attempt ends; the record is written when the block is left."""
         self.code, self.reason = code, reason
 
+    def note(self, text: str) -> None:
+        """Write to the log and not to the terminal."""
+        _append(self.journal.path.with_suffix(".log"), text)
+
+    def _write_end(self) -> None:
+        self.journal.record("end", code=int(self.code), reason=self.reason)
+        sys.stdout.flush()
+        self.note(f"# ended with exit code {int(self.code)}{': ' + self.reason if self.reason else ''}")
+
 
 @contextmanager
 def attempt(run: Run, *, share: str = "0/1", rank: int = 0, quiet: bool = False) -> Iterator[Attempt]:
-    """Open a new attempt on ``run``: journal, log, energy and usage run for the time of the block."""
+    """Open a new attempt on ``run``: journal, log, energy and usage run for the time of the block.
+
+    Raises:
+        FaultError: the disk is full or the folder cannot be written.
+    """
     folder = run.folder / "journal"
-    try:
-        number, journal = _create(folder, share, rank)
-    except OSError as error:
-        raise disk_error(error, folder) from error
-    energy = Energy(journal.record)
-    sampler = Sampler(journal.record, energy)
-    try:
-        with log.kept(journal.path.with_suffix(".log"), show=not quiet) as before:
-            current = Attempt(number, journal, energy, before if not quiet and os.isatty(before) else None)
+    with contextlib.ExitStack() as stack:
+        with disk_said(folder):
+            number, journal = _create(folder, share, rank)
+            stack.callback(_without_disk, journal.close)
+            kept = journal.path.with_suffix(".log")
+            _append(kept, _head(run, number))
+            before = stack.enter_context(log.kept(kept, show=not quiet))
+            energy = Energy(journal.record)
+            current = Attempt(journal, energy, before if not quiet and os.isatty(before) else None)
+            sampler = Sampler(journal.record, energy)
+            # Left in the other order; on a full disk the last records are lost, but not the sentence that says so.
+            for last in (current._write_end, energy.close, sampler.stop):
+                stack.callback(_without_disk, last)
             journal.record("start", attempt=number, share=share, rank=rank, pid=os.getpid(), host=socket.gethostname(), argv=sys.argv)
-            _write_head(journal.path.with_suffix(".log"), run, number)
             sampler.start()
-            try:
-                yield current
-            finally:
-                # On a full disk the last records are lost, but not the sentence that says so.
-                with contextlib.suppress(OSError):
-                    sampler.stop()
-                    energy.close()
-                    journal.record("end", code=int(current.code), reason=current.reason)
-    finally:
-        journal.close()
+        yield current
 
 
 def _create(folder: Path, share: str, rank: int) -> tuple[int, Journal]:
     worker = "" if (share, rank) == ("0/1", 0) else f"-{share.replace('/', 'of')}-{rank}"
-    taken = [int(path.stem[:4]) for path in folder.glob("[0-9][0-9][0-9][0-9]*.jsonl")]
+    taken = [int(path.stem.partition("-")[0]) for path in folder.glob("[0-9]*.jsonl")]
     number = max(taken, default=0) + 1
     while True:
         try:
@@ -77,17 +83,25 @@ def _create(folder: Path, share: str, rank: int) -> tuple[int, Journal]:
             number += 1
 
 
-def _write_head(path: Path, run: Run, number: int) -> None:
-    # Straight into the file: the head is for whoever reads the log later, not for the terminal.
-    facts: dict[str, Any] = machine.describe()
-    versions = " ".join(f"{name}={version}" for name, version in facts.get("versions", {}).items())
+def _without_disk(write: Callable[[], None]) -> None:
+    with contextlib.suppress(OSError):
+        write()
+
+
+def _append(path: Path, text: str) -> None:
+    with path.open("a", encoding="utf-8", errors="backslashreplace") as stream:
+        stream.write(text + "\n")
+
+
+def _head(run: Run, number: int) -> str:
+    facts = machine.describe()
+    versions = " ".join(f"{name}={version}" for name, version in facts["versions"].items())
     lines = [
         f"# attempt {number} of {run.name}",
-        f"# command: {' '.join(sys.argv)}",
-        f"# host: {facts.get('host')} ({facts.get('platform')}), python {facts.get('python')}",
+        f"# command: {shlex.join(sys.argv)}",
+        f"# host: {facts['host']} ({facts['platform']}), python {facts['python']}",
         f"# versions: {versions}",
         f"# options: {json.dumps(run.options, ensure_ascii=False)}",
         f"# seed: {run.description.get('seed')}",
     ]
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write("\n".join(lines) + "\n")
+    return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 ``LABWRIGHT_FAULT=checkpoint:before-rename`` kills the process (SIGKILL) when it first comes to that
 point, ``checkpoint:before-rename@3`` on the third time. Without the variable a point costs one comparison. The points are
-listed here, so that the kill matrix can count them, and an unknown name is an error at once.
+listed here, so that the kill matrix can count them; a name in the variable that is not is an error at once.
 """
 
 from __future__ import annotations
@@ -28,8 +28,23 @@ POINTS: tuple[str, ...] = (
     "finish:after",
 )
 
-_armed, _, _nth = os.environ.get("LABWRIGHT_FAULT", "").partition("@")
-_left = int(_nth or 1)
+_armed, _left = "", 1
+
+
+def arm(text: str) -> None:
+    """Die at a point, given as in the environment: ``point`` or ``point@n``; nowhere if it is empty.
+
+    Raises:
+        ValueError: there is no such point.
+    """
+    global _armed, _left
+    name, _, nth = text.partition("@")
+    if name and name not in POINTS:
+        raise ValueError(f"there is no fault point {name!r}")
+    _armed, _left = name, int(nth or 1)
+
+
+arm(os.environ.get("LABWRIGHT_FAULT", ""))
 
 
 def armed(name: str) -> bool:
@@ -43,9 +58,5 @@ def armed(name: str) -> bool:
 
 def fault(name: str) -> None:
     """Die here (SIGKILL) if the environment armed the point ``name``."""
-    if not _armed:
-        return
-    if name not in POINTS:
-        raise ValueError(f"unknown fault point {name!r}")
     if armed(name):
         os.kill(os.getpid(), signal.SIGKILL)

@@ -1,21 +1,22 @@
 """The journal: one append-only JSON-lines file for each process that worked on a run.
 
 A record costs one ``write`` and no fsync; a kill tears at most the last line, which readers skip.
-Attempts make one continuous story: records are merged by time, and of a metric that two attempts
-recorded for the same step the newer attempt's value counts.
+Attempts make one continuous story, oldest first: of a metric that two attempts recorded for the same step the
+newer attempt's value counts.
 
 Record kinds, each with ``t`` (seconds since 1970) and ``kind``:
 ``start`` (attempt, share, rank, pid, host, argv), ``usage`` (the 10-second sample and heartbeat),
 ``energy`` (stage, joules, method, scope, coverage, seconds), ``metric`` (phase, step, epoch, values, part),
-``part`` (id, figures), ``finding`` (code, severity, place, text), ``checkpoint`` (part, step, best),
-``note`` (text), ``finish`` (figures), ``end`` (code, reason).
+``source`` (name, size, mtime_ns, sha256 of a raw file), ``finding`` (code, severity, place, text, part),
+``part`` (id, figures, seconds), ``checkpoint`` (part, step, best), ``finish`` (all parts are done), ``end`` (code, reason).
 """
 
 from __future__ import annotations
 
+import errno
 import json
-import math
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -23,8 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from labwright.runs.faults import armed
+from labwright.runs.plain import encoder
 
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=str).encode
+_encode = encoder(separators=(",", ":"))
+_TAIL_BYTES = 1 << 14
 
 
 class Journal:
@@ -36,44 +39,62 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
         self._lock = threading.Lock()
+        self._torn = b""
 
     def record(self, kind: str, **fields: Any) -> None:
         """Append one record. A float that is not finite is written as null."""
-        record = {"t": round(time.time(), 3), "kind": kind, **fields}
-        try:
-            line = _encode(record)
-        except ValueError:
-            line = _encode(_finite(record))
-        data = (line + "\n").encode()
+        line = _encode({"t": round(time.time(), 3), "kind": kind, **fields}) + b"\n"
         if armed("journal:mid-line"):
-            os.write(self._descriptor, data[: len(data) // 2])
-            os.kill(os.getpid(), 9)
+            os.write(self._descriptor, line[: len(line) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
         with self._lock:
-            os.write(self._descriptor, data)
+            data = self._torn + line
+            if os.write(self._descriptor, data) < len(data):
+                # A disk that filled up tears this line; it must not take the next one with it.
+                self._torn = b"\n"
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+            self._torn = b""
 
     def sync(self) -> None:
         """Make all records so far durable."""
         os.fsync(self._descriptor)
 
     def close(self) -> None:
+        """Make all records durable and let go of the file; may be called twice."""
         if self._descriptor >= 0:
-            self.sync()
-            os.close(self._descriptor)
-            self._descriptor = -1
+            try:
+                self.sync()
+            finally:
+                os.close(self._descriptor)
+                self._descriptor = -1
 
 
 def read_file(path: Path) -> Iterator[dict[str, Any]]:
     """The whole records of one journal file; a torn or foreign line is skipped."""
     with path.open("rb") as stream:
         for line in stream:
-            if not line.endswith(b"\n"):
-                return
-            try:
-                record = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(record, dict) and "kind" in record:
+            if line.endswith(b"\n") and (record := _parsed(line)) is not None:
                 yield record
+
+
+def first(path: Path) -> dict[str, Any] | None:
+    """The first whole record of a journal file."""
+    return next(read_file(path), None)
+
+
+def last(path: Path) -> dict[str, Any] | None:
+    """The last whole record of a journal file, read from its end."""
+    with path.open("rb") as stream:
+        size, window = stream.seek(0, os.SEEK_END), _TAIL_BYTES
+        while True:
+            begin = max(0, size - window)
+            stream.seek(begin)
+            # What follows the last newline is torn, and the first line of a window may be cut.
+            lines = stream.read(size - begin).split(b"\n")[1 if begin else 0 : -1]
+            found = next((record for line in reversed(lines) if (record := _parsed(line)) is not None), None)
+            if found is not None or begin == 0:
+                return found
+            window *= 8
 
 
 def read(folder: Path, *kinds: str) -> list[dict[str, Any]]:
@@ -97,13 +118,10 @@ def series(records: list[dict[str, Any]]) -> dict[tuple[str, str, str], dict[int
     return {key: dict(sorted(curve.items())) for key, curve in curves.items()}
 
 
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
         return None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return value
-
-
+    whole = isinstance(record, dict) and isinstance(record.get("kind"), str) and isinstance(record.get("t"), (int, float))
+    return record if whole else None

@@ -16,6 +16,8 @@ from pathlib import Path
 
 WAIT_S = 2.0
 """A grandchild may hold the pipe open for longer than we live; the tee ends with it."""
+# A scheduler signals all processes of a job; the tee must outlive the one that still has to say how it ended.
+_TEE = 'trap "" HUP INT PIPE TERM USR1; exec tee -a -- "$0"'
 
 
 @contextmanager
@@ -36,11 +38,11 @@ def kept(path: Path, *, show: bool = True) -> Iterator[int]:
     try:
         for number in (1, 2):
             target = before[number] if show else subprocess.DEVNULL
-            tee = subprocess.Popen(["tee", "-a", "-i", str(path)], stdin=subprocess.PIPE, stdout=target, start_new_session=True)
+            tee = subprocess.Popen(["sh", "-c", _TEE, str(path)], stdin=subprocess.PIPE, stdout=target, start_new_session=True)
+            tees.append(tee)
             assert tee.stdin is not None
             os.dup2(tee.stdin.fileno(), number)
             tee.stdin.close()
-            tees.append(tee)
         yield before[2]
     finally:
         sys.stdout.flush()

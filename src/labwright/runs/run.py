@@ -39,13 +39,17 @@ class Run:
         folder = Path(folder)
         path = folder / "step.json"
         if not path.is_file():
-            raise MissingError("this is not a run folder: it holds no step.json", where=str(folder), todo="Name a folder such as runs/train-0123456789.")
+            raise MissingError(
+                "this is not a run folder: it holds no step.json", where=str(folder), todo="Name a folder such as runs/train-0123456789."
+            )
         try:
             description = json.loads(path.read_text(encoding="utf-8"))
             if not {"recipe", "step", "fingerprint", "options"} <= description.keys():
                 raise ValueError
         except (ValueError, AttributeError) as error:
-            raise DataError("step.json is not the description of a run", where=str(path), todo="Remove the folder and run the step again.") from error
+            raise DataError(
+                "step.json is not the description of a run", where=str(path), todo="Remove the folder and run the step again."
+            ) from error
         return cls(folder, description)
 
     @property
@@ -76,9 +80,9 @@ class Run:
         """The content of ``done.json``; None while the run is not complete."""
         try:
             content = json.loads((self.folder / "done.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return content if isinstance(content["figures"], dict) and isinstance(content["output"], dict) else None
+        except (OSError, ValueError, TypeError, KeyError):
             return None
-        return content if isinstance(content, dict) else None
 
     def figures(self) -> dict[str, Any]:
         """The final figures; empty while the run is not complete."""
@@ -86,9 +90,13 @@ class Run:
         return dict(done["figures"]) if done else {}
 
     def state(self, now: float | None = None) -> str:
-        """One of ready, running, stopped, failed, silent, done, stale, damaged.
+        """How the run is getting on: a pure function of its files and of ``now`` (seconds since 1970; the clock by default).
 
-        A pure function of the folder's files and of ``now`` (seconds since 1970; the clock by default).
+        Returns:
+            ``done``: complete. ``damaged``: complete once, but files of the output are missing or of another size.
+            ``stale``: raw files changed after they were read. ``running``: a process gave a sign of life within
+            ``SILENT_AFTER_S``; ``silent``: none did, and none said that it ended. ``stopped``: ended early on a signal
+            or a deadline. ``failed``: ended with an error. ``ready``: not begun, or all that was begun ended well.
         """
         if (self.folder / "stale.json").is_file():
             return "stale"
@@ -109,16 +117,16 @@ class Run:
         return "stopped" if codes <= {Exit.DONE, Exit.AGAIN} else "failed"
 
     def last_records(self) -> dict[str, dict[str, Any]]:
-        """The last record of the newest attempt of each share and rank."""
-        last: dict[str, dict[str, Any]] = {}
+        """The last record of the newest attempt of each share and rank, by ``<share>-<rank>`` (empty for the whole run)."""
+        newest: dict[str, dict[str, Any]] = {}
         for path in sorted((self.folder / "journal").glob("*.jsonl")):
-            record = None
-            for record in journal.read_file(path):  # noqa: B007 - the last one is wanted
-                pass
+            record = journal.last(path)
             if record is not None:
-                _, _, worker = path.stem.partition("-")
-                last[worker] = record
-        return last
+                worker = path.stem.partition("-")[2]
+                # Unlike counts of shares never work at a time (parts.claims): what went before another count is over.
+                newest = {other: one for other, one in newest.items() if _count(other) == _count(worker)}
+                newest[worker] = record
+        return newest
 
     def heartbeat_age_s(self, now: float | None = None) -> float | None:
         """Seconds since the newest record; None before the first."""
@@ -130,11 +138,15 @@ class Run:
         return len(list((self.folder / "journal").glob("*.jsonl")))
 
     def findings(self) -> list[dict[str, Any]]:
-        """What the run found in the data, each once: code, severity, place, text."""
-        unique = {}
-        for record in self.records("finding"):
-            unique[record["code"], record["place"], record["text"]] = {key: record[key] for key in ("code", "severity", "place", "text")}
-        return list(unique.values())
+        """What the run found in the data, each once: code, severity, place, text.
+
+        Of a part that was worked on twice only the newer findings count: the data may have been mended in between.
+        """
+        records = [(str(record.get("part", record.get("id", ""))), record) for record in self.records("finding", "part", "finish")]
+        newest = {part: record["file"] for part, record in records}
+        found = [record for part, record in records if record["kind"] == "finding" and record["file"] == newest[part]]
+        told = [{key: one[key] for key in ("code", "severity", "place", "text")} for one in found]
+        return list({(one["code"], one["place"], one["text"]): one for one in told}.values())
 
     def part_figures(self) -> dict[str, dict[str, Any]]:
         """The figures of each finished part, by part id."""
@@ -188,5 +200,10 @@ def _runs(folder: Path) -> Iterator[Run]:
         if not path.parent.name.startswith(TEMPORARY):
             try:
                 yield Run.open(path.parent)
-            except DataError:
+            except (DataError, MissingError):
                 continue
+
+
+def _count(worker: str) -> str:
+    """The count of shares in ``2of8-0``."""
+    return worker.partition("of")[2].partition("-")[0]

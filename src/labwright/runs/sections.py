@@ -29,7 +29,14 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], no
 
 
 def curves(
-    title: str, series: Mapping[str, Sequence[tuple[float, float]]], *, x: str, y: str, marks: Sequence[float] = (), log_y: bool = False, note: str = ""
+    title: str,
+    series: Mapping[str, Sequence[tuple[float, float]]],
+    *,
+    x: str,
+    y: str,
+    marks: Sequence[float] = (),
+    log_y: bool = False,
+    note: str = "",
 ) -> Section:
     """Lines over a common axis; ``marks`` are x positions where a new attempt began."""
     lines = [{"name": name, "points": [list(point) for point in points]} for name, points in series.items()]

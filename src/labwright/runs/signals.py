@@ -1,6 +1,6 @@
 """Stopping: a signal sets a flag and nothing else; the work looks at the flag between its steps.
 
-The first SIGTERM, SIGINT or SIGUSR1 asks for a stop, a second SIGINT or SIGTERM ends the process at once. A
+SIGUSR1 (a scheduler's warning), SIGTERM and SIGINT ask for a stop; a second SIGTERM or SIGINT ends the process at once. A
 deadline asks for the same stop. What to do after exit code 75 is decided outside of the process.
 """
 
@@ -36,9 +36,14 @@ class StopFlag:
     def handling(self) -> Iterator[StopFlag]:
         """Install the handlers for the time of the block (in a main thread; elsewhere the flag alone counts)."""
 
+        insisted = False
+
         def handle(number: int, _frame: FrameType | None) -> None:
-            if self.reason and number != signal.SIGUSR1:
-                os._exit(128 + number)
+            nonlocal insisted
+            if number != signal.SIGUSR1:
+                if insisted:
+                    os._exit(128 + number)
+                insisted = True
             self.set(f"{signal.Signals(number).name} came")
 
         try:
