@@ -1,12 +1,13 @@
 """Claims: one process owns a share of a run; a second claimant is refused.
 
 On one host by ``fcntl.lockf`` on byte ranges of one file, which the kernel releases when the owner dies, however
-it dies. Across hosts by heartbeat: a fresh journal of the same share from another host refuses the claim.
+it dies. Across hosts, and on file systems without locks, by heartbeat: a fresh journal of the same share refuses the claim.
 Shares of different counts overlap in ways that are hard to see, so only one count is at work at a time.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import socket
@@ -16,9 +17,9 @@ from contextlib import contextmanager
 from typing import ClassVar
 
 from labwright.parts.shares import Share
+from labwright.runs import journal
 from labwright.runs.errors import Exit, LabwrightError
-from labwright.runs.journal import read_file
-from labwright.runs.publish import disk_error
+from labwright.runs.publish import disk_said
 from labwright.runs.run import SILENT_AFTER_S, Run
 
 _COUNTS = 1 << 20  # bytes below: one for each count of shares; above: one for each share
@@ -39,16 +40,17 @@ def claim(run: Run, share: Share | None) -> Iterator[None]:
         Busy: another living process owns what overlaps.
     """
     path = run.folder / "claim.lock"
-    try:
+    with disk_said(path):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise disk_error(error, path) from error
     try:
+        here = socket.gethostname()
         try:
             _lock(descriptor, share)
         except OSError as error:
-            raise _busy(run) from error
-        _refuse_other_hosts(run, share)
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                raise _busy(run) from error
+            here = ""  # a file system without locks
+        _refuse_heartbeats(run, share, here)
         yield
     finally:
         os.close(descriptor)
@@ -71,19 +73,23 @@ def _lock(descriptor: int, share: Share | None) -> None:
         fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, _MUTEX)
 
 
-def _refuse_other_hosts(run: Run, share: Share | None) -> None:
-    here = socket.gethostname()
+def _refuse_heartbeats(run: Run, share: Share | None, here: str) -> None:
+    """Refuse where an overlapping journal of another host than ``here`` is fresh and has no end."""
     for path in sorted((run.folder / "journal").glob("*.jsonl")):
-        records = list(read_file(path))
-        start = next((record for record in records if record["kind"] == "start"), None)
-        if start is None or start["host"] == here or records[-1]["kind"] == "end":
+        start, last = journal.first(path), journal.last(path)
+        if start is None or last is None or start.get("host", here) == here or last["kind"] == "end":
             continue
-        overlaps = share is None or start["share"] == str(share) or Share.parse(start["share"]).count != share.count
-        if overlaps and time.time() - records[-1]["t"] < SILENT_AFTER_S:
+        other = str(start.get("share", ""))
+        apart = share is not None and other != str(share) and other.endswith(f"/{share.count}")
+        if not apart and time.time() - last["t"] < SILENT_AFTER_S:
             raise _busy(run)
 
 
 def _busy(run: Run) -> Busy:
     starts = run.records("start")
     who = f" (process {starts[-1]['pid']} on {starts[-1]['host']})" if starts else ""
-    return Busy(f"another process{who} works on this run", where=str(run.folder), todo="Wait for it, or stop it, then run again; nothing was touched.")
+    return Busy(
+        f"another process{who} works on this run",
+        where=str(run.folder),
+        todo="Wait for it, or stop it, then run again; nothing was touched.",
+    )

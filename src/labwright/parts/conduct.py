@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from labwright.parts.execute import execute
-from labwright.runs.errors import CommandError, DataError, Exit, FaultError, MissingError
+from labwright.runs.errors import CommandError, DataError, MissingError
 from labwright.runs.publish import write_json
 from labwright.runs.run import Run
 from labwright.study.plan import Planned, changed_sources, create, differences, done_runs, plan, runs_folder
 from labwright.study.resolve import Study
+
+MOST_RUNS = 5
+"""Done runs that are named where a training is missing."""
 
 
 class Result(NamedTuple):
@@ -49,66 +52,65 @@ def conduct(
         raise CommandError(f"recipe {study.recipe.name} has no step {step!r}", where="--step", todo=f"Its steps are {', '.join(names)}.")
     steps = plan(study, runs=runs, chosen=chosen, steps=[step] if step is not None else None)
     for planned in steps:
-        if step is not None and planned.step.trains and planned.name != step and planned.state != "done":
+        if step is not None and planned.step.trains and planned.name != step and planned.state not in ("done", "stale", "damaged"):
             raise _training_missing(planned, study, runs)
+    by_name = {one.name: one for one in steps}
     for planned in steps:
-        yield _one(planned, study, {one.name: one for one in steps}, quiet, deadline)
+        yield _one(planned, study, by_name, quiet, deadline)
 
 
 def _one(planned: Planned, study: Study, steps: Mapping[str, Planned], quiet: bool, deadline: float | None) -> Result:
-    fresh = False
     if planned.state == "stale":
-        _mark_stale(planned)
+        raise _stale(planned)
     if planned.state == "damaged":
         problems = "; ".join(planned.run.verify()[:3])
-        raise DataError(f"the run does not fit its manifest: {problems}", where=str(planned.folder), todo="Remove the folder and run again.")
-    for gate in planned.step.gates:
-        if gate in steps:
-            _pass_gate(steps[gate], planned.name)
-    if not planned.given and planned.state != "done":
-        code = execute(create(planned, study), quiet=quiet, deadline=deadline)
-        if code != Exit.DONE:
-            raise FaultError(f"the step ended with exit code {int(code)}", where=planned.folder.name)
-        fresh = True
-    done = planned.run.done()
-    if done is None:
-        raise MissingError("the run is not complete", where=str(planned.folder))
-    return Result(planned.name, planned.folder, planned.run.state(), fresh, done["figures"], done["energy"], done["findings"])
+        raise DataError(
+            f"the run does not fit its manifest: {problems}", where=str(planned.folder), todo="Remove the folder and run again."
+        )
+    fresh = planned.state != "done"
+    if fresh:
+        for gate in planned.step.gates:
+            if gate in steps:
+                _pass_gate(steps[gate], planned.name)
+        execute(create(planned, study), quiet=quiet, deadline=deadline, workers=study.run.on.workers)
+    run = planned.run
+    done = run.done()
+    assert done is not None, "execute returns when the run is complete"
+    return Result(planned.name, planned.folder, run.state(), fresh, done["figures"], done["energy"], done["findings"])
 
 
 def _pass_gate(gate: Planned, step: str) -> None:
-    done = gate.run.done() or {"findings": {"error": 1}}
-    errors = done["findings"]["error"]
+    errors = [one for one in gate.run.findings() if one["severity"] == "error"]
     if errors:
-        worst = [one for one in gate.run.findings() if one["severity"] == "error"]
-        first = f"{worst[0]['code']} {worst[0]['place']}: {worst[0]['text']}" if worst else "see its log"
+        first = f"{errors[0]['code']} {errors[0]['place']}: {errors[0]['text']}"
         raise DataError(
-            f"{gate.name} found {errors} {'error' if errors == 1 else 'errors'}, so {step} does not start; the first is {first}",
+            f"{gate.name} found {len(errors)} {'error' if len(errors) == 1 else 'errors'}, so {step} does not start; the first is {first}",
             where=gate.folder.name,
             todo="Mend the data or leave the items out; `labwright list findings` explains each code.",
         )
 
 
-def _mark_stale(planned: Planned) -> None:
+def _stale(planned: Planned) -> DataError:
     changed = changed_sources(planned.run, planned.sources)
     if changed:
         write_json(planned.folder / "stale.json", {"changed": changed}, "done")
     names = ", ".join(changed[:3]) or "see stale.json"
-    raise DataError(
-        f"raw files changed after they were read: {names}", where=planned.folder.name, todo="Remove the run with `labwright clean --stale --yes`, then run again."
+    return DataError(
+        f"raw files changed after they were read: {names}",
+        where=planned.folder.name,
+        todo="Remove the run with `labwright clean --stale --yes`, then run again.",
     )
 
 
 def _training_missing(planned: Planned, study: Study, runs: Path | None) -> MissingError:
-    folder = runs_folder(study, runs)
-    lines = []
-    for run in done_runs(folder, study.recipe.name, planned.name)[:5]:
-        lines.append(f"\n  {run.name}: " + ("; ".join(differences(planned, run)) or "same options, other inputs"))
-    there = "".join(lines) or "\n  (none is done)"
+    others = done_runs(runs_folder(study, runs), study.recipe.name, planned.name)[:MOST_RUNS]
+    lines = [f"\n  {run.name}: {'; '.join(differences(planned, run)) or 'same options, other inputs or another seed'}" for run in others]
+    there = f"done runs of {planned.name}:{''.join(lines)}" if lines else f"no run of {planned.name} is done"
+    choice = ", or take one of these with `--run NAME`" if lines else ""
     return MissingError(
-        f"{planned.name} is {planned.state} with these options, and no training starts unasked; done runs of {planned.name}:{there}\n",
+        f"{planned.name} is {planned.state} with these options, and no training starts unasked; {there}",
         where=planned.folder.name,
-        todo=f"Start it with `labwright {planned.name} STUDY`, or take one of these with --run NAME.",
+        todo=f"Start it with `labwright run STUDY --step {planned.name}`{choice}.",
     )
 
 
@@ -122,8 +124,10 @@ def find_run(folder: Path, name: str) -> Run:
         return Run.open(Path(name))
     there = sorted(path.parent.name for path in folder.glob("*/step.json"))
     fitting = [one for one in there if one.startswith(name)]
-    if len(fitting) == 1:
-        return Run.open(folder / fitting[0])
+    if len(fitting) == 1 or name in fitting:
+        return Run.open(folder / (name if name in fitting else fitting[0]))
     raise MissingError(
-        f"{'several runs begin' if fitting else 'no run begins'} with {name!r}", where=str(folder), todo=f"There are: {', '.join(fitting or there) or 'none'}."
+        f"{'several runs begin' if fitting else 'no run begins'} with {name!r}",
+        where=str(folder),
+        todo=f"There are: {', '.join(fitting or there) or 'none'}.",
     )

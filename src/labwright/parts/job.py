@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -13,8 +13,10 @@ from labwright.parts.progress import Progress
 from labwright.runs.energy import Energy
 from labwright.runs.publish import publish
 from labwright.runs.run import Run
+from labwright.study import registry
 from labwright.study.options import Options
-from labwright.study.step import Part
+from labwright.study.plan import options_of
+from labwright.study.step import LazyStep, Part
 
 O = TypeVar("O", bound=Options)  # noqa: E741 - the design's name for a step's options
 
@@ -41,7 +43,8 @@ class LocalJob(Generic[O]):
     stopping: Callable[[], bool]
     energy: Energy
     terminal: int | None = None
-    quiet: bool = False
+    part: str = ""
+    """The part at work, which findings are recorded with; empty while the run is finished."""
     _progress: dict[str, Progress] = field(default_factory=dict)
 
     def output(self, name: str, label: str = "output") -> AbstractContextManager[Path]:
@@ -54,9 +57,8 @@ class LocalJob(Generic[O]):
 
     def finding(self, code: str, place: str, text: str, severity: str = "error") -> None:
         """Record something found in the data; it is also said on the terminal."""
-        self.record("finding", code=code, severity=severity, place=place, text=text)
-        if not self.quiet:
-            self.say(f"{severity} {code} {place}: {text}")
+        self.record("finding", code=code, severity=severity, place=place, text=text, part=self.part)
+        self.say(f"{severity} {code} {place}: {text}")
 
     def source(self, name: str, path: Path, sha256: str) -> None:
         """Record the digest of a raw file, taken while it was read."""
@@ -80,7 +82,7 @@ class LocalJob(Generic[O]):
         title = title or self.run.step
         if title not in self._progress:
             self.end_progress()
-            self._progress[title] = Progress(title, self.terminal, quiet=self.quiet)
+            self._progress[title] = Progress(title, self.terminal)
         self._progress[title].update(done, total, **fields)
 
     def end_progress(self) -> None:
@@ -91,9 +93,31 @@ class LocalJob(Generic[O]):
 
     def say(self, text: str) -> None:
         """One line for the user and the log."""
-        print(text, flush=True)
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
 
 
-def usable_cores() -> int:
-    """Cores that this process may run on (an allocation may grant fewer than the machine has)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def make_job(
+    run: Run,
+    *,
+    record: Callable[..., None],
+    stopping: Callable[[], bool],
+    workers: int,
+    energy: Energy | None = None,
+    terminal: int | None = None,
+) -> tuple[LazyStep[Any], LocalJob[Any]]:
+    """The step and the job that a run folder describes; without ``energy`` another process measures."""
+    description = run.description
+    step = registry.recipe(description["recipe"]).step(description["step"])
+    job: LocalJob[Any] = LocalJob(
+        options=options_of(run, step),
+        seed=int(description["seed"]),
+        run=run,
+        inputs={name: Run.open(folder) for name, folder in run.inputs.items()},
+        machine=Machine(threads=int(description["machine"]["threads"]), workers=workers),
+        record=record,
+        stopping=stopping,
+        energy=energy or Energy(record, meters=()),
+        terminal=terminal,
+    )
+    return step, job

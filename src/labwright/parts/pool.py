@@ -1,26 +1,34 @@
 """The local pool: maps ``work`` over the parts of a share that are not yet recorded as done.
 
-In this process for one worker; otherwise in fresh processes that get the run folder and part ids, work, and
+In this process for one worker; otherwise in fresh processes that get the run folder and parts, work, and
 hand back figures and records: the journal keeps one writer. A part that fails leaves the others to be finished.
 """
 
 from __future__ import annotations
 
 import concurrent.futures as futures
+import itertools
 import multiprocessing
+import os
 import signal
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from multiprocessing import resource_tracker
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from labwright.parts.job import LocalJob
+from labwright.parts.job import LocalJob, make_job
 from labwright.runs.errors import FaultError, LabwrightError, Stopped
 from labwright.runs.faults import fault
 from labwright.runs.run import Run
 from labwright.study.step import LazyStep, Part
+
+_LOOK_S = 0.2
+"""How often the flag is looked at while workers work."""
 
 
 class Outcome(NamedTuple):
@@ -31,8 +39,17 @@ class Outcome(NamedTuple):
     stopped: bool
 
 
+class Worked(NamedTuple):
+    """What became of a part, as a worker hands it back."""
+
+    figures: dict[str, Any]
+    records: list[dict[str, Any]]
+    """Journal records that the worker could not write itself."""
+    error: LabwrightError | None = None
+
+
 def run_parts(step: LazyStep[Any], job: LocalJob[Any], parts: Sequence[Part], everything: Sequence[Part]) -> Outcome:
-    """Work on ``parts`` in an order that respects ``after``.
+    """Work on ``parts`` in an order that respects ``after``, the costly ones first.
 
     Args:
         parts: the share's parts.
@@ -40,54 +57,67 @@ def run_parts(step: LazyStep[Any], job: LocalJob[Any], parts: Sequence[Part], ev
 
     Raises:
         Stopped: parts wait for parts of another share that are not done.
+        FaultError: a worker process was killed.
     """
     finished = set(job.results())
-    waiting = [part for part in parts if part.id not in finished]
-    total, error, count = len(parts), None, 0
     known = {part.id for part in everything}
-    workers = min(job.machine.workers, len(waiting)) if step.parallel else 1
+    waiting = sorted((part for part in parts if part.id not in finished), key=lambda part: -part.cost)
+    skipped, done, stopped = len(parts) - len(waiting), 0, False
+    error: LabwrightError | None = None
+    workers = min(job.machine.workers, len(waiting))
     with _Inline(step, job) if workers <= 1 else _Processes(job, workers) as crew:
-        running: dict[Any, tuple[Part, float]] = {}
-        while (waiting or running) and not (job.stopping() and not running):
-            ready = [part for part in waiting if all(name in finished or name not in known for name in part.after)]
-            if job.stopping():
-                ready = []
-            for part in sorted(ready, key=lambda part: -part.cost)[: max(workers, 1) - len(running)]:
+        running: dict[futures.Future[Worked], tuple[Part, float]] = {}
+        while True:
+            stopped = stopped or job.stopping()
+            ready = (part for part in waiting if all(name in finished or name not in known for name in part.after))
+            for part in [] if stopped else list(itertools.islice(ready, max(workers, 1) - len(running))):
                 waiting.remove(part)
                 running[crew.start(part)] = (part, time.monotonic())
             if not running:
                 break
             for task in crew.wait(list(running)):
                 part, began = running.pop(task)
-                try:
-                    figures, records = task.result()
-                except BrokenProcessPool as death:
-                    raise FaultError(
-                        "a worker process was killed, most often because memory ran out", where=f"part {part.id}", todo="Run again with fewer workers: --set run.on.workers=1."
-                    ) from death
-                except Stopped:
+                worked = _result(task, part)
+                for record in worked.records:
+                    job.record(**record)
+                if isinstance(worked.error, Stopped):
                     waiting.append(part)
-                    continue
-                except LabwrightError as problem:
-                    error = error or problem
-                    job.say(f"part {part.id} failed: {problem}")
-                    continue
-                for record in records:
-                    job.record(record.pop("kind"), **record)
-                fault("part:before-record")
-                job.record("part", id=part.id, figures=figures, seconds=round(time.monotonic() - began, 3))
-                fault("part:after-record")
-                finished.add(part.id)
-                count += 1
-                if total > 1:
-                    job.progress(len(finished & {one.id for one in parts}), total, f"{job.run.step}: parts")
-    if waiting and error is None and not job.stopping():
+                    stopped = True
+                elif worked.error is not None:
+                    error = error or worked.error
+                    job.say(f"part {part.id} failed: {worked.error}")
+                else:
+                    fault("part:before-record")
+                    job.record("part", id=part.id, figures=worked.figures, seconds=round(time.monotonic() - began, 3))
+                    fault("part:after-record")
+                    finished.add(part.id)
+                    done += 1
+                    if len(parts) > 1:
+                        job.progress(skipped + done, len(parts), f"{job.run.step}: parts")
+    if waiting and error is None and not stopped:
         raise Stopped("parts wait for parts of another share", where=waiting[0].id, todo="Run again when the other shares are done.")
-    return Outcome(count, error, job.stopping() and bool(waiting))
+    return Outcome(done, error, stopped and bool(waiting))
+
+
+def before_log(workers: int) -> None:
+    """Start what outlives a pool while the standard streams are still the terminal's, so that it holds no log open."""
+    if workers > 1:
+        resource_tracker.ensure_running()
+
+
+def _result(task: futures.Future[Worked], part: Part) -> Worked:
+    try:
+        return task.result()
+    except BrokenProcessPool as death:
+        raise FaultError(
+            "a worker process was killed, most often because memory ran out",
+            where=f"part {part.id}",
+            todo="Run again with fewer workers: --set run.on.workers=1.",
+        ) from death
 
 
 class _Inline:
-    """One worker: this process."""
+    """One worker: this process, which writes its records itself."""
 
     def __init__(self, step: LazyStep[Any], job: LocalJob[Any]) -> None:
         self.step, self.job = step, job
@@ -98,15 +128,12 @@ class _Inline:
     def __exit__(self, *_: object) -> None:
         return None
 
-    def start(self, part: Part) -> futures.Future[Any]:
-        task: futures.Future[Any] = futures.Future()
-        try:
-            task.set_result((dict(self.step.work(self.job, part)), []))
-        except LabwrightError as error:
-            task.set_exception(error)
+    def start(self, part: Part) -> futures.Future[Worked]:
+        task: futures.Future[Worked] = futures.Future()
+        task.set_result(_worked(self.step, self.job, part, []))
         return task
 
-    def wait(self, tasks: list[futures.Future[Any]]) -> list[futures.Future[Any]]:
+    def wait(self, tasks: list[futures.Future[Worked]]) -> list[futures.Future[Worked]]:
         return tasks
 
 
@@ -116,22 +143,27 @@ class _Processes:
     def __init__(self, job: LocalJob[Any], workers: int) -> None:
         context = multiprocessing.get_context("spawn")
         self.job = job
+        # The meters see the workers, and the workers' stages do not reach them.
+        self.stage = job.stage(job.run.step)
         self.stop = context.Event()
         arguments = (str(job.run.folder), self.stop)
         self.pool = futures.ProcessPoolExecutor(workers, mp_context=context, initializer=_enter, initargs=arguments)
 
     def __enter__(self) -> _Processes:
+        self.stage.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop.set()
         self.pool.shutdown(cancel_futures=True)
+        self.stage.__exit__(None, None, None)
 
-    def start(self, part: Part) -> futures.Future[Any]:
-        return self.pool.submit(_work, part.id)
+    def start(self, part: Part) -> futures.Future[Worked]:
+        return self.pool.submit(_work, part)
 
-    def wait(self, tasks: list[futures.Future[Any]]) -> list[futures.Future[Any]]:
+    def wait(self, tasks: list[futures.Future[Worked]]) -> list[futures.Future[Worked]]:
         while True:
-            done, _ = futures.wait(tasks, timeout=0.2, return_when=futures.FIRST_COMPLETED)
+            done, _ = futures.wait(tasks, timeout=_LOOK_S, return_when=futures.FIRST_COMPLETED)
             if self.job.stopping():
                 self.stop.set()
             if done:
@@ -143,23 +175,35 @@ _stop: Event
 
 
 def _enter(folder: str, stop: Event) -> None:
+    """What each worker process does first."""
     global _folder, _stop
     _folder, _stop = Path(folder), stop
     # The parent decides when to stop; a signal to the whole group must not tear a part.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_die_with_parent, name="labwright-parent", daemon=True).start()
 
 
-def _work(part_id: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    from labwright.parts.execute import frozen_parts, make_job
+def _die_with_parent() -> None:
+    # An idle worker of a killed parent would wait for ever, since its siblings hold the queue open.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
+
+def _work(part: Part) -> Worked:
     records: list[dict[str, Any]] = []
 
     def record(kind: str, **fields: Any) -> None:
         records.append({"kind": kind, **fields})
 
-    step, job = make_job(Run.open(_folder), record=record, stopping=_stop.is_set, quiet=True)
-    part = next(part for part in frozen_parts(job.run) or [] if part.id == part_id)
-    return dict(step.work(job, part)), records
+    step, job = make_job(Run.open(_folder), record=record, stopping=_stop.is_set, workers=1)
+    return _worked(step, job, part, records)
 
 
+def _worked(step: LazyStep[Any], job: LocalJob[Any], part: Part, records: list[dict[str, Any]]) -> Worked:
+    try:
+        return Worked(dict(step.work(replace(job, part=part.id), part)), records)
+    except LabwrightError as error:
+        return Worked({}, records, error)

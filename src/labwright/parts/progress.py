@@ -13,10 +13,9 @@ LOG_EVERY_S = 15.0
 class Progress:
     """Shows ``done of total`` with rate and remaining time, and whatever fields the caller adds."""
 
-    def __init__(self, title: str, terminal: int | None, *, quiet: bool = False) -> None:
+    def __init__(self, title: str, terminal: int | None) -> None:
         """``terminal``: descriptor of a terminal for the live bar; None prints a line every 15 s instead."""
         self.title = title
-        self.quiet = quiet
         self._bar = _Bar(title, terminal) if terminal is not None else None
         self._first: tuple[float, int] | None = None
         self._printed = time.monotonic()
@@ -28,11 +27,12 @@ class Progress:
         text = "  ".join(f"{name.replace('_', ' ')} {_show(value)}" for name, value in fields.items() if value is not None)
         if self._bar is not None:
             self._bar.update(done, total, text)
-        elif not self.quiet and now - self._printed >= LOG_EVERY_S:
+        elif now - self._printed >= LOG_EVERY_S:
             began, first = self._first
             rate = (done - first) / (now - began) if now > began else 0.0
             left = f"  {rate:.3g}/s  {(total - done) / rate:.0f} s left" if rate > 0 else ""
-            print(f"{self.title} {done}/{total}{left}  {text}".rstrip(), file=sys.stderr, flush=True)
+            sys.stderr.write(f"{self.title} {done}/{total}{left}  {text}".rstrip() + "\n")
+            sys.stderr.flush()
             self._printed = now
 
     def close(self) -> None:
@@ -53,9 +53,18 @@ class _Bar:
                 return Text(f"{task.speed:.3g}/s" if task.speed else "")
 
         self._stream = os.fdopen(os.dup(terminal), "w")
-        columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), Rate(), TimeRemainingColumn(), TextColumn("{task.fields[text]}"))
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(20),
+            MofNCompleteColumn(),
+            Rate(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[text]}"),
+        )
         # Transient: the line goes away at the end, the log and the figures stay.
-        self._progress = Progress(*columns, console=Console(file=self._stream, force_terminal=True), transient=True, redirect_stdout=False, redirect_stderr=False)
+        self._progress = Progress(
+            *columns, console=Console(file=self._stream, force_terminal=True), transient=True, redirect_stdout=False, redirect_stderr=False
+        )
         self._task = self._progress.add_task(title, total=None, text="")
         self._progress.start()
 

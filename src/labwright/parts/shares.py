@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from labwright.runs.errors import CommandError
 from labwright.study.step import Part
 
 
-class Share(NamedTuple):
+@dataclass(frozen=True)
+class Share:
     """Share ``index`` (from 0) of ``count``."""
 
     index: int = 0

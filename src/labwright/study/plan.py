@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from labwright.runs import machine, publish
 from labwright.runs.errors import DataError, MissingError
 from labwright.runs.run import Run, runs_in
@@ -50,63 +52,88 @@ def runs_folder(study: Study, runs: Path | None = None) -> Path:
     return (runs or study.run.folder or study.folder / "runs").resolve()
 
 
-def plan(study: Study, *, runs: Path | None = None, chosen: Mapping[str, Path] | None = None, steps: Sequence[str] | None = None) -> list[Planned]:
+def plan(
+    study: Study, *, runs: Path | None = None, chosen: Mapping[str, Path] | None = None, steps: Sequence[str] | None = None
+) -> list[Planned]:
     """The study's steps in order.
 
     Args:
         study: the resolved study.
         runs: where run folders lie, instead of what the study says.
         chosen: run folders to take for steps, by step name (``--run``); the study's own ``from`` counts too.
-        steps: plan only what these steps need; all by default.
+        steps: plan only what these steps need, and the gates of those that are not done; all by default.
 
     Raises:
-        MissingError: a source or a chosen run is not there.
+        MissingError: raw files, or a run taken from elsewhere, are not there.
+        DataError: a run taken from elsewhere does not fit its manifest.
     """
     folder = runs_folder(study, runs)
     given = {**study.taken, **(chosen or {})}
-    wanted = closure(study, steps) if steps is not None else {step.name for step in study.recipe.steps}
+    wanted = _closure(study, steps, given) if steps is not None else {step.name for step in study.recipe.steps}
     planned: dict[str, Planned] = {}
     for step in study.recipe.steps:
-        if step.name not in wanted:
-            continue
-        if step.name in given:
-            planned[step.name] = _given(step, study.steps.get(step.name), given[step.name])
-            continue
-        options = study.steps[step.name]
-        inputs = {name: planned[name] for name in step.needed(options)}
-        sources = tuple(step.sources(options))
-        mark = fingerprint(step, options, study.run.seed, {name: one.fingerprint for name, one in inputs.items()}, sources)
-        place = folder / f"{step.name}-{mark[:10]}"
-        state = Run.open(place).state() if (place / "step.json").is_file() else "absent"
-        if state == "done" and changed_sources(Run.open(place), sources):
+        if step.name in given and step.name in wanted:
+            planned[step.name] = _given(step, given[step.name])
+        elif step.name in wanted:
+            planned[step.name] = _planned(step, study, folder, planned)
+    if steps is None:
+        return list(planned.values())
+    needed = _needed(planned, steps)
+    return [one for one in planned.values() if one.name in needed]
+
+
+def _planned(step: LazyStep[Any], study: Study, folder: Path, before: Mapping[str, Planned]) -> Planned:
+    options = study.steps[step.name]
+    inputs = {name: before[name] for name in step.needed(options)}
+    sources = tuple(step.sources(options))
+    mark = fingerprint(step, options, study.run.seed, {name: one.fingerprint for name, one in inputs.items()}, sources)
+    place = folder / f"{step.name}-{mark[:10]}"
+    state = "absent"
+    if (place / "step.json").is_file():
+        run = Run.open(place)
+        state = run.state()
+        if state == "done" and changed_sources(run, sources):
             state = "stale"
-        planned[step.name] = Planned(step, options, mark, place, inputs, sources, state)
-    return list(planned.values())
+    return Planned(step, options, mark, place, inputs, sources, state)
 
 
-def closure(study: Study, steps: Sequence[str]) -> set[str]:
-    """The named steps and all that they need or are gated by."""
+def _given(step: LazyStep[Any], folder: Path) -> Planned:
+    run = Run.open(folder)
+    if run.step != step.name:
+        raise MissingError(f"this is a run of {run.step}, not of {step.name}", where=str(folder))
+    if not (run.folder / "done.json").is_file():
+        raise MissingError(f"the run is {run.state()}, not done", where=str(folder), todo="Run it to its end first.")
+    if problems := run.verify(checksums=True):
+        raise DataError(
+            f"the run does not fit its manifest: {'; '.join(problems[:3])}", where=str(folder), todo="Copy it again, or make it again."
+        )
+    return Planned(step, options_of(run, step), run.fingerprint, folder.resolve(), {}, (), run.state(), given=True)
+
+
+def _closure(study: Study, steps: Sequence[str], given: Mapping[str, Path]) -> set[str]:
+    """The named steps and all that they need or are gated by; nothing beyond a given run."""
     wanted: set[str] = set()
     waiting = list(steps)
     while waiting:
         name = waiting.pop()
         if name not in wanted:
             wanted.add(name)
-            if name not in study.taken:
+            if name not in given:
                 step = study.recipe.step(name)
-                waiting += [*step.needed(study.steps[name]), *(step.gates if step.trains or name in steps else ())]
+                waiting += [*step.needed(study.steps[name]), *step.gates]
     return wanted
 
 
-def _given(step: LazyStep[Any], options: Options | None, folder: Path) -> Planned:
-    run = Run.open(folder)
-    if run.step != step.name:
-        raise MissingError(f"this is a run of {run.step}, not of {step.name}", where=str(folder))
-    if problems := run.verify(checksums=True):
-        raise DataError(f"the run does not fit its manifest: {'; '.join(problems[:3])}", where=str(folder), todo="Copy it again, or make it again.")
-    # A step taken from elsewhere has no options in the study: the run has them.
-    options = options or step.options.model_validate(run.options)
-    return Planned(step, options, run.fingerprint, folder.resolve(), {}, (), run.state(), given=True)
+def _needed(planned: Mapping[str, Planned], steps: Sequence[str]) -> set[str]:
+    """The named steps, their inputs, and gates where something has yet to pass them."""
+    needed: set[str] = set()
+    waiting = list(steps)
+    while waiting:
+        one = planned[waiting.pop()]
+        if one.name not in needed:
+            needed.add(one.name)
+            waiting += [*one.inputs, *(one.step.gates if one.state != "done" else ())]
+    return needed
 
 
 def changed_sources(run: Run, sources: Sequence[RawFile]) -> list[str]:
@@ -126,25 +153,27 @@ def changed_sources(run: Run, sources: Sequence[RawFile]) -> list[str]:
 def create(planned: Planned, study: Study) -> Run:
     """Make the run folder with its ``step.json``, or open the one that is there.
 
-    A run that exists keeps its description: what changes no result (workers, threads) was fixed with it.
+    A run that exists keeps its description: what cannot change its result (name, tags, threads) was fixed with it.
     """
     path = planned.folder / "step.json"
     if path.is_file():
         return planned.run
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     description = {
         "recipe": study.recipe.name,
         "step": planned.name,
         "version": planned.step.version,
         "fingerprint": planned.fingerprint,
         "options": planned.options.model_dump(mode="json", by_alias=True),
-        "origins": {name.removeprefix(f"{planned.name}."): origin for name, origin in study.origins.items() if name.startswith(f"{planned.name}.")},
+        "origins": {
+            name.removeprefix(f"{planned.name}."): origin for name, origin in study.origins.items() if name.startswith(f"{planned.name}.")
+        },
         "seed": study.run.seed,
         "inputs": {
-            name: {"fingerprint": one.fingerprint, "folder": os.path.relpath(one.folder, planned.folder)} for name, one in planned.inputs.items()
+            name: {"fingerprint": one.fingerprint, "folder": os.path.relpath(one.folder, planned.folder)}
+            for name, one in planned.inputs.items()
         },
         "sources": [{"name": file.name, "size": file.size} for file in planned.sources],
-        "machine": {**machine.describe(), "threads": study.run.on.threads or cores, "workers": study.run.on.workers or cores},
+        "machine": {**machine.describe(), "threads": study.run.on.threads or machine.usable_cores(), "workers": study.run.on.workers},
         "name": study.run.name,
         "tags": list(study.run.tags),
         "study": study.path.name,
@@ -154,10 +183,29 @@ def create(planned: Planned, study: Study) -> Run:
     return planned.run
 
 
+def options_of(run: Run, step: LazyStep[Any]) -> Options:
+    """The options that a run was made with.
+
+    Raises:
+        DataError: this version of the step does not know them.
+    """
+    try:
+        return step.options.model_validate(run.options)
+    except ValidationError as error:
+        raise DataError(
+            f"its options do not fit this version of {step.name}",
+            where=str(run.folder),
+            todo="Use the version that its log names, or make it again.",
+        ) from error
+
+
 def differences(planned: Planned, run: Run) -> list[str]:
     """The options in which a run differs from what is planned, a line each."""
+    try:
+        have = _flat(effective(options_of(run, planned.step)))
+    except DataError as error:
+        return [error.what]
     wanted = _flat(effective(planned.options))
-    have = _flat(effective(planned.step.options.model_validate(run.options)))
     names = sorted(wanted.keys() | have.keys())
     return [f"{name}: {have.get(name)!r} there, {wanted.get(name)!r} planned" for name in names if have.get(name) != wanted.get(name)]
 
