@@ -1,4 +1,4 @@
-"""Report sections of a training: figures, curves with attempts marked, and the metric series as CSV."""
+"""Report sections of a training: figures and curves, and the metric series as CSV."""
 
 from __future__ import annotations
 
@@ -22,23 +22,14 @@ def training_sections(run: Run, figures: Mapping[str, Any]) -> list[sections.Sec
         if not isinstance(value, (dict, list))
     ]
     made = [sections.figures("Training", items)]
-    marks = attempt_steps(run)
     plots: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for (part, phase, name), curve in run.curves().items():
         points = [(float(step), value) for step, value in curve.items() if value is not None]
         plots.setdefault(name, {})[f"{phase} {part}".strip()] = points
     for name, series in plots.items():
-        note = "Dotted lines: a new attempt began." if marks else ""
-        made.append(sections.curves(name.replace("_", " "), series, x="step", y=name.replace("_", " "), marks=marks, note=note))
+        # Where attempts began is marked when the page is drawn: the output of a run is the same however often it was stopped.
+        made.append(sections.curves(name.replace("_", " "), series, x="step", y=name.replace("_", " ")))
     return made
-
-
-def attempt_steps(run: Run) -> list[float]:
-    """The first step that each attempt after the first recorded."""
-    first: dict[str, float] = {}
-    for record in run.records("metric"):
-        first.setdefault(record["file"], float(record["step"]))
-    return list(first.values())[1:]
 
 
 def write_metrics(run: Run, path: Path) -> None:

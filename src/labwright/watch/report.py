@@ -52,12 +52,21 @@ def _page(title: str, runs: Sequence[Run]) -> str:
 
 def _chapter(run: Run) -> str:
     output = run.output()
-    own = "".join(draw(section, output) for section in run.sections())
+    marks = _attempt_steps(run)
+    own = "".join(draw({**section, "marks": marks} if section.get("x") == "step" else section, output) for section in run.sections())
     common = "".join(draw(section, output) for section in chapters(run))
     return (
         f"<article id='{escape(run.name)}'><h2>{escape(run.step)} <small>{escape(run.name)} · {run.state()}</small></h2>"
         f"{own}<details><summary>Energy, use of the machine, attempts, options, versions</summary>{common}</details></article>"
     )
+
+
+def _attempt_steps(run: Run) -> list[float]:
+    """The first step that each attempt after the first recorded."""
+    first: dict[str, float] = {}
+    for record in run.records("metric"):
+        first.setdefault(record["file"], float(record["step"]))
+    return list(first.values())[1:]
 
 
 def _joules(runs: Sequence[Run]) -> str:
