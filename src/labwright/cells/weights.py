@@ -26,7 +26,7 @@ class Trained:
     instances: InstanceOptions
     level: Intensity | None
     source: str
-    """Where the weights came from, for the record."""
+    """Where the weights came from, for the record; within the training's run it is named from that on, so that runs may move."""
 
 
 def description(network: NetworkOptions, view: ViewOptions, instances: InstanceOptions, level: Intensity | None) -> dict[str, Any]:
@@ -63,7 +63,14 @@ def load(checkpoint: str, train: Run | None, device: torch.device) -> Trained:
     module = build(NetworkOptions.model_validate(facts["network"]))
     load_weights(module, weights)
     level = Intensity(*facts["level"]) if facts.get("level") else None
-    return Trained(module.to(device).eval(), ViewOptions.model_validate(facts["view"]), InstanceOptions.model_validate(facts["instances"]), level, str(weights))
+    view, instances = ViewOptions.model_validate(facts["view"]), InstanceOptions.model_validate(facts["instances"])
+    return Trained(module.to(device).eval(), view, instances, level, _source(weights, train))
+
+
+def _source(weights: Path, train: Run | None) -> str:
+    if train is not None and weights.is_relative_to(train.folder):
+        return f"{train.name}/{weights.relative_to(train.folder).as_posix()}"
+    return weights.as_posix()
 
 
 def export_weights(run: Run, to: Path) -> Path:
