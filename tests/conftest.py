@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.parts.toy_recipe import Desk, register
+
 
 @pytest.fixture(scope="session")
 def repository() -> Path:
@@ -19,3 +21,28 @@ def shared_data(repository: Path) -> Path:
     if not folder.is_dir():
         pytest.skip("there is no ../shared/data beside this repository")
     return folder
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests counted with ``record_property``: of a *matrix* how many of its cases passed, of the *hostile* corpus how each was answered."""
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, []) if report.when == "call"]
+    matrices: dict[str, list[bool]] = {}
+    for report in reports:
+        for name, value in report.user_properties:
+            if name == "matrix":
+                matrices.setdefault(value, []).append(report.passed)
+    for name, passed in sorted(matrices.items()):
+        terminalreporter.write_line(f"{name}: {sum(passed)} of {len(passed)}")
+    answers = [value for report in reports for name, value in report.user_properties if name == "hostile"]
+    if answers:
+        terminalreporter.write_line(
+            f"hostile corpus: {len(answers)} files, {answers.count('traceback')} tracebacks, {answers.count('silent')} silent"
+        )
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A study of the toy recipe, which is registered as another people's package is."""
+    register(tmp_path / "site")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    return Desk(tmp_path / "desk")
