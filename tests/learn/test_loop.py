@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -412,6 +413,25 @@ def test_a_loss_that_is_not_finite_names_its_step_and_items(tmp_path: Path) -> N
         fit(task, options(), job, PART)
     assert caught.value.where == "training items " + ", ".join(map(str, task.batches(1)[1].tolist()))
     assert checkpoints(tmp_path).steps() == [4]
+
+
+def test_a_figure_that_is_not_finite_survives_a_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labwright.learn.loop.CURVE_POINTS", 4)
+
+    class Odd(Regression):
+        def loss(self, batch: Any, clock: Any) -> Any:
+            return super().loss(batch, clock)[0], {"odd": float("inf") if clock.step == 0 else 1.0}
+
+    def attempt(folder: Path, stop_at: int | None) -> FakeJob:
+        job = FakeJob(folder, stop_at=stop_at)
+        with contextlib.suppress(Stopped):
+            fit(Odd(job, options()), options(), job, PART)
+        return job
+
+    jobs = [attempt(tmp_path, 3), attempt(tmp_path, None)]
+    odd = [value for (_, _, name), value in series(jobs).items() if name == "odd"]
+    assert not np.isfinite(odd[0])
+    assert odd[1:] == [1.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,10 @@ from labwright.learn.tensors import Named
 from labwright.runs import publish
 from labwright.runs.errors import DataError
 from labwright.runs.faults import fault
+from labwright.runs.plain import encoder
 
 BEST = "best.json"
+_canonical = encoder(sort_keys=True, separators=(",", ":"))
 
 
 class Checkpoints:
@@ -77,8 +78,7 @@ class Checkpoints:
             if one in keep or (one in earlier and every and self._periodic(one, every)):
                 continue
             # Out of sight first: a half removed folder would look like a damaged checkpoint.
-            hidden = self.folder / f"{publish.TEMPORARY}{os.getpid()}-pruned-{one}"
-            os.rename(self.at(one), hidden)
+            hidden = publish.set_aside(self.at(one))
             fault("train:prune")
             publish.remove(hidden)
 
@@ -128,10 +128,5 @@ def first_valid(candidates: list[Path], say: Callable[[str], None]) -> Path | No
 
 
 def _sealed(state: Mapping[str, Any]) -> dict[str, Any]:
-    canonical = json.dumps(state, sort_keys=True, separators=(",", ":"), default=_plain)
-    return {"sha256": hashlib.sha256(canonical.encode()).hexdigest(), "state": json.loads(canonical)}
-
-
-def _plain(value: Any) -> Any:
-    # NumPy's and torch's numbers, from a recipe's figures.
-    return value.item()
+    canonical = _canonical(state)
+    return {"sha256": hashlib.sha256(canonical).hexdigest(), "state": json.loads(canonical)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,11 +20,12 @@ LOOK_EVERY = 20
 class Curve:
     """Sums stay on the device until they are asked for."""
 
-    def __init__(self, fabric: Fabric, sums: Mapping[str, float], weight: float) -> None:
+    def __init__(self, fabric: Fabric, sums: Mapping[str, float | None], weight: float) -> None:
         """``sums`` and ``weight`` are those of ``content`` of an earlier attempt, or empty and 0."""
         self._fabric = fabric
         self._dtype = torch.float32 if fabric.device.type == "mps" else torch.float64
-        self._sums = {name: self._tensor(value) for name, value in sums.items()}
+        # What was not finite is null in a file.
+        self._sums = {name: self._tensor(math.nan if value is None else value) for name, value in sums.items()}
         self._weight = weight
         self._unseen: list[tuple[int, IntArray, Tensor]] = []
 
@@ -62,7 +64,7 @@ class Curve:
         self._sums, self._weight = {}, 0.0
         return means
 
-    def content(self) -> tuple[dict[str, float], float]:
+    def content(self) -> tuple[dict[str, float | None], float]:
         """Sums and weight so far, exactly."""
         return {name: value.item() for name, value in self._sums.items()}, self._weight
 

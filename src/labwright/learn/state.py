@@ -27,7 +27,7 @@ class State:
     """Batches done in the present epoch: 0 at its edges."""
     total_steps: int = 0
     items_seen: int = 0
-    sums: dict[str, float] = field(default_factory=dict)
+    sums: dict[str, float | None] = field(default_factory=dict)
     """Sums of the training figures since the last record."""
     summed: float = 0.0
     """How many steps are in these sums."""
