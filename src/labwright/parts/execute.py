@@ -164,6 +164,7 @@ def _finish(step: LazyStep[Any], job: LocalJob[Any], current: Attempt) -> None:
     run = job.run
     fault("finish:before")
     job.record("finish")
+    job.energy.flush()  # what the step tells of its joules comes from the journal
     with job.stage("finish"):
         figures = dict(step.finish(job))
     job.energy.flush()
