@@ -36,7 +36,9 @@ class OpenRun(Run):
     def _repr_html_(self) -> str:
         import html
 
-        cells = "".join(f"<tr><td>{html.escape(name)}</td><td>{html.escape(str(value))}</td></tr>" for name, value in self.figures().items())
+        cells = "".join(
+            f"<tr><td>{html.escape(name)}</td><td>{html.escape(str(value))}</td></tr>" for name, value in self.figures().items()
+        )
         return f"<b>{html.escape(self.name)}</b> ({self.state()})<table>{cells}</table>"
 
 
@@ -54,7 +56,9 @@ def open(path: str | Path) -> Any:
         return OpenRun.open(folder)
     if (folder / "zarr.json").is_file() and (folder / "manifest.json").is_file():
         return _pack_in(folder)
-    raise MissingError("this is neither a run folder nor a pack", where=str(folder), todo="Name a folder with a step.json, or a pack with a manifest.json.")
+    raise MissingError(
+        "this is neither a run folder nor a pack", where=str(folder), todo="Name a folder with a step.json, or a pack with a manifest.json."
+    )
 
 
 def _pack_in(folder: Path) -> Pack:

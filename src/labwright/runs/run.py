@@ -159,8 +159,9 @@ class Run:
     def sections(self) -> list[dict[str, Any]]:
         """The report sections that the step left in ``output/report.json``."""
         try:
-            return list(json.loads(self.output("report.json").read_text(encoding="utf-8"))["sections"])
-        except (OSError, ValueError, KeyError):
+            content = json.loads(self.output("report.json").read_text(encoding="utf-8"))
+            return [section for section in content["sections"] if isinstance(section, dict)]
+        except (OSError, ValueError, KeyError, TypeError):
             return []
 
     def curves(self) -> dict[tuple[str, str, str], dict[int, float]]:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterator
 from typing import Any
 
 from labwright.runs import sections
 from labwright.runs.run import Run
-from labwright.runs.sections import Section
+from labwright.runs.sections import Cell, Section
+
+Points = dict[str, list[tuple[float, float]]]
+FEWEST_SAMPLES = 3
+"""Fewer make no curve."""
 
 
 def chapters(run: Run) -> list[Section]:
@@ -17,72 +22,84 @@ def chapters(run: Run) -> list[Section]:
 
 
 def _energy(run: Run) -> Section | None:
-    rows = run.energy()
-    if not rows:
-        return None
-    columns = ["stage", "joules", "seconds", "watts", "method", "scope", "coverage"]
-    cells: list[list[sections.Cell]] = []
-    for row in rows:
+    rows: list[list[Cell]] = []
+    for row in run.energy():
         joules, seconds = row["joules"], row["seconds"]
         watts = joules / seconds if joules is not None and seconds else None
-        cells.append([row["stage"], "not measured" if joules is None else joules, seconds, watts, row["method"], row["scope"], row["coverage"]])
-    return sections.table("Energy by stage", columns, cells, "Rows of unlike methods are not added up.")
+        rows.append(
+            [row["stage"], "not measured" if joules is None else joules, seconds, watts, row["method"], row["scope"], row["coverage"]]
+        )
+    columns = ["stage", "joules", "seconds", "watts", "method", "scope", "coverage"]
+    return sections.table("Energy by stage", columns, rows, "Rows of unlike methods are not added up.") if rows else None
 
 
 def _usage(run: Run) -> list[Section]:
     records = run.records("usage")
-    if len(records) < 3:
+    if len(records) < FEWEST_SAMPLES:
         return []
     began = records[0]["t"]
-    marks = [record["t"] - began for record in run.records("start")[1:]]
-    percent = {"cpu": [(record["t"] - began, record["cpu_percent"]) for record in records if record.get("cpu_percent") is not None]}
-    memory = {"memory": [(record["t"] - began, record["memory_bytes"] / 2**30) for record in records if record.get("memory_bytes") is not None]}
-    watts: dict[str, list[tuple[float, float]]] = {}
+    plots: dict[tuple[str, str], Points] = {}
     for record in records:
-        for gpu in record.get("gpus") or []:
-            name = f"gpu {gpu.get('index')}"
-            if gpu.get("utilisation_percent") is not None:
-                percent.setdefault(name, []).append((record["t"] - began, gpu["utilisation_percent"]))
-            if gpu.get("watts") is not None:
-                watts.setdefault(name, []).append((record["t"] - began, gpu["watts"]))
-    made = [
-        sections.curves("Processor use", percent, x="seconds", y="% of one core", marks=marks),
-        sections.curves("Memory of the process tree", memory, x="seconds", y="GiB", marks=marks),
+        # Shares of a run work at the same time: a line each.
+        share = record["file"].partition("-")[2]
+        for title, unit, line, value in _samples(record):
+            name = f"{line} {share}".strip()
+            plots.setdefault((title, unit), {}).setdefault(name, []).append((record["t"] - began, value))
+    marks = [record["t"] - began for record in run.records("start")[1:]]
+    return [sections.curves(title, lines, x="seconds", y=unit, marks=marks) for (title, unit), lines in plots.items()]
+
+
+def _samples(record: dict[str, Any]) -> Iterator[tuple[str, str, str, float]]:
+    """What one usage record measured: title and unit of the plot, name of the line, value."""
+    seconds = record.get("seconds")
+    amounts = [
+        ("Processor", "% of one core", "cpu", record.get("cpu_percent"), 1.0),
+        ("Memory of the process tree", "GiB", "memory", record.get("memory_bytes"), 2**30),
+        ("Disk", "MB/s", "read", record.get("read_bytes") if seconds else None, 1e6 * (seconds or 1.0)),
+        ("Disk", "MB/s", "written", record.get("written_bytes") if seconds else None, 1e6 * (seconds or 1.0)),
     ]
-    return [*made, sections.curves("GPU power", watts, x="seconds", y="W", marks=marks)] if watts else made
+    for gpu in record.get("gpus") or []:
+        name = f"gpu {gpu.get('index')}"
+        amounts += [
+            ("GPU use", "%", name, gpu.get("utilisation_percent"), 1.0),
+            ("GPU memory", "GiB", name, gpu.get("memory_bytes"), 2**30),
+            ("GPU power", "W", name, gpu.get("watts"), 1.0),
+        ]
+    for title, unit, line, amount, scale in amounts:
+        if amount is not None:
+            yield title, unit, line, amount / scale
 
 
 def _findings(run: Run) -> Section | None:
-    found = run.findings()
-    if not found:
-        return None
-    rows = [[one["code"], one["severity"], one["place"], one["text"]] for one in found]
-    return sections.table("Findings", ["code", "severity", "place", "text"], rows, "`labwright list findings --finding CODE` says what to do about one.")
+    columns = ["code", "severity", "place", "text"]
+    rows = [[one[column] for column in columns] for one in run.findings()]
+    return (
+        sections.table("Findings", columns, rows, "`labwright list findings --finding CODE` says what to do about one.") if rows else None
+    )
 
 
 def _attempts(run: Run) -> Section:
     ends = {record["file"]: record for record in run.records("end")}
-    rows: list[list[sections.Cell]] = []
+    rows: list[list[Cell]] = []
     for start in run.records("start"):
-        end = ends.get(start["file"])
+        end = ends.get(start["file"], {"code": "no end", "reason": "killed, or still at work"})
         began = datetime.datetime.fromtimestamp(start["t"]).isoformat(" ", "seconds")
-        rows.append(
-            [start["file"], began, start["host"], start["pid"], end["code"] if end else "no end", end["reason"] if end else "killed, or still at work"]
-        )
+        rows.append([start["file"], began, start["host"], start["pid"], end["code"], end["reason"]])
     return sections.table("Attempts", ["attempt", "began", "host", "process", "exit code", "reason"], rows)
 
 
 def _options(run: Run) -> Section:
     origins = run.description.get("origins", {})
-    rows: list[list[sections.Cell]] = [[name, str(value), origins.get(name, "default")] for name, value in _flat(run.options).items()]
+    rows: list[list[Cell]] = [[name, str(value), origins.get(name, "default")] for name, value in _flat(run.options).items()]
     return sections.table("Options and where they come from", ["option", "value", "origin"], rows, f"Seed {run.description.get('seed')}.")
 
 
 def _versions(run: Run) -> Section:
     machine = run.description.get("machine", {})
-    facts: list[list[sections.Cell]] = [[name, str(machine[name])] for name in ("host", "platform", "cpu", "cores", "threads", "python") if name in machine]
-    versions: list[list[sections.Cell]] = [[name, version] for name, version in machine.get("versions", {}).items()]
-    return sections.table("Machine and versions", ["what", "value"], [*facts, *versions])
+    facts = [name for name in ("host", "platform", "cpu", "cores", "threads", "python") if name in machine]
+    rows: list[list[Cell]] = [[name, str(machine[name])] for name in facts]
+    rows += [[name, version] for name, version in machine.get("versions", {}).items()]
+    return sections.table("Machine and versions", ["what", "value"], rows)
 
 
 def _flat(options: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 from collections.abc import Callable
-from html import escape
-from itertools import count
 from pathlib import Path
 from typing import Any
 
-_plots = count()
+from labwright.runs.plain import encoder
+
+LONG = 25
+"""A table of more rows is folded."""
+_encode = encoder(separators=(",", ":"))
 
 
 def draw(section: dict[str, Any], output: Path) -> str:
     """One section as HTML.
 
     Args:
-        section: as ``labwright.runs.sections`` makes it; an unknown kind is shown as its JSON.
+        section: as ``labwright.runs.sections`` makes it; what is none is shown as its JSON.
         output: the folder that image paths are relative to.
     """
-    kind = str(section.get("kind", ""))
-    body = _DRAWERS[kind](section, output) if kind in _DRAWERS else f"<pre>{escape(json.dumps(section, indent=1))}</pre>"
-    note = f"<p class=note>{escape(str(section['note']))}</p>" if section.get("note") else ""
-    return f"<section class='{escape(kind)}'><h3>{escape(str(section.get('title', '')))}</h3>{body}{note}</section>"
+    try:
+        body = _DRAWERS[section["kind"]](section, output)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        # A run of another version, or a foreign one, must not keep the rest of the page from its reader.
+        return f"<section><pre>{escaped(json.dumps(section, indent=1))}</pre></section>"
+    note = f"<p class=note>{escaped(section['note'])}</p>" if section.get("note") else ""
+    return f"<section class='{escaped(section['kind'])}'><h3>{escaped(section.get('title', ''))}</h3>{body}{note}</section>"
+
+
+def escaped(value: Any) -> str:
+    """Any value as text that is safe within HTML and its quoted attributes."""
+    return html.escape(str(value))
 
 
 def number(value: Any) -> str:
@@ -31,8 +42,8 @@ def number(value: Any) -> str:
     if value is None:
         return "<span class=absent>not measured</span>"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return escape(str(value))
-    if isinstance(value, int) or (float(value).is_integer() and abs(value) >= 1000):
+        return escaped(value)
+    if isinstance(value, int) or (value.is_integer() and abs(value) >= 1000):
         return f"{int(value):,}".replace(",", "\u202f")
     return f"{value:.4g}" if abs(value) < 1e5 else f"{value:,.0f}".replace(",", "\u202f")
 
@@ -40,19 +51,20 @@ def number(value: Any) -> str:
 def _figures(section: dict[str, Any], _output: Path) -> str:
     cards = []
     for item in section["items"]:
-        unit = f" <span class=unit>{escape(item['unit'])}</span>" if item.get("unit") else ""
-        method = f"<div class=method>{escape(item['method'])}</div>" if item.get("method") else ""
-        cards.append(f"<div class=card><div class=name>{escape(item['name'])}</div><div class=value>{number(item['value'])}{unit}</div>{method}</div>")
+        unit = f" <span class=unit>{escaped(item['unit'])}</span>" if item.get("unit") else ""
+        lines = [f"<div class=name>{escaped(item['name'])}</div>", f"<div class=value>{number(item['value'])}{unit}</div>"]
+        lines += [f"<div class=method>{escaped(item[key])}</div>" for key in ("method", "note") if item.get(key)]
+        cards.append(f"<div class=card>{''.join(lines)}</div>")
     return f"<div class=cards>{''.join(cards)}</div>"
 
 
 def _table(section: dict[str, Any], _output: Path) -> str:
     if not section["rows"]:
         return "<p class=note>none</p>"
-    head = "".join(f"<th>{escape(str(name))}</th>" for name in section["columns"])
+    head = "".join(f"<th>{escaped(name)}</th>" for name in section["columns"])
     rows = "".join("<tr>" + "".join(_cell(value) for value in row) + "</tr>" for row in section["rows"])
     table = f"<div class=scroll><table class=sortable><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-    return table if len(section["rows"]) <= 25 else f"<details><summary>{len(section['rows'])} rows</summary>{table}</details>"
+    return table if len(section["rows"]) <= LONG else f"<details><summary>{len(section['rows'])} rows</summary>{table}</details>"
 
 
 def _cell(value: Any) -> str:
@@ -60,51 +72,61 @@ def _cell(value: Any) -> str:
         return "<td class=absent>–</td>"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return f"<td class=number data-value='{value}'>{number(value)}</td>"
-    return f"<td>{escape(str(value))}</td>"
+    return f"<td>{escaped(value)}</td>"
 
 
 def _curves(section: dict[str, Any], _output: Path) -> str:
     traces = [
-        {"type": "scatter", "mode": "lines+markers" if len(line["points"]) < 60 else "lines", "name": line["name"], "marker": {"size": 5}}
-        | {"x": [point[0] for point in line["points"]], "y": [point[1] for point in line["points"]]}
+        {
+            "type": "scatter",
+            "mode": "lines+markers" if len(line["points"]) < 60 else "lines",
+            "name": line["name"],
+            "x": [x for x, _ in line["points"]],
+            "y": [y for _, y in line["points"]],
+        }
         for line in section["series"]
     ]
-    marks = [
-        {"type": "line", "xref": "x", "yref": "paper", "x0": mark, "x1": mark, "y0": 0, "y1": 1, "line": {"dash": "dot", "width": 1, "color": "#888"}}
-        for mark in section["marks"]
-    ]
-    layout = {"xaxis": {"title": {"text": section["x"]}}, "yaxis": {"title": {"text": section["y"]}, "type": "log" if section["log_y"] else "linear"}, "shapes": marks}
+    dotted = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "line": {"dash": "dot", "width": 1, "color": "#888"}}
+    layout = {
+        "xaxis": {"title": {"text": section["x"]}},
+        "yaxis": {"title": {"text": section["y"]}, "type": "log" if section["log_y"] else "linear"},
+        "shapes": [{**dotted, "x0": mark, "x1": mark} for mark in section["marks"]],
+        "showlegend": len(traces) > 1,
+    }
     return _plot(traces, layout)
 
 
 def _bars(section: dict[str, Any], _output: Path) -> str:
     values = section["values"]
     trace = {"type": "bar", "orientation": "h", "x": list(values.values()), "y": list(values)}
-    layout = {"xaxis": {"title": {"text": section["unit"]}}, "yaxis": {"autorange": "reversed"}, "height": 90 + 28 * len(values)}
+    layout = {
+        "xaxis": {"title": {"text": section["unit"]}},
+        "yaxis": {"autorange": "reversed", "automargin": True},
+        "height": 90 + 28 * len(values),
+    }
     return _plot([trace], layout)
 
 
 def _plot(traces: list[dict[str, Any]], layout: dict[str, Any]) -> str:
     # "<" never appears inside the script element, so no text of a run can close it.
-    data = json.dumps({"data": traces, "layout": layout}).replace("<", "\\u003c")
-    name = f"plot{next(_plots)}"
-    return f"<div class=plot id={name}></div><script type='application/json' data-plot={name}>{data}</script>"
+    data = _encode({"data": traces, "layout": layout}).decode().replace("<", "\\u003c")
+    return f"<div class=plot></div><script type='application/json'>{data}</script>"
 
 
 def _images(section: dict[str, Any], output: Path) -> str:
     figures = []
     for item in section["items"]:
-        path = (output / item["path"]).resolve()
-        if not path.is_relative_to(output.resolve()) or path.suffix != ".png" or not path.is_file():
-            figures.append(f"<figure><figcaption>{escape(item['caption'])}: the picture is not there</figcaption></figure>")
-            continue
-        data = base64.b64encode(path.read_bytes()).decode()
-        figures.append(f"<figure><img alt='{escape(item['caption'])}' src='data:image/png;base64,{data}'><figcaption>{escape(item['caption'])}</figcaption></figure>")
+        caption, path = escaped(item["caption"]), (output / item["path"]).resolve()
+        if path.is_relative_to(output.resolve()) and path.suffix == ".png" and path.is_file():
+            data = base64.b64encode(path.read_bytes()).decode()
+            figures.append(f"<figure><img alt='{caption}' src='data:image/png;base64,{data}'><figcaption>{caption}</figcaption></figure>")
+        else:
+            figures.append(f"<figure><figcaption>{caption}: the picture is not there</figcaption></figure>")
     return f"<div class=images>{''.join(figures)}</div>"
 
 
 def _text(section: dict[str, Any], _output: Path) -> str:
-    return f"<p>{escape(section['body'])}</p>"
+    return f"<p>{escaped(section['body'])}</p>"
 
 
 _DRAWERS: dict[str, Callable[[dict[str, Any], Path], str]] = {

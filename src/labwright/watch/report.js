@@ -6,7 +6,7 @@ const seen = new IntersectionObserver((entries) => {
   for (const entry of entries) {
     if (!entry.isIntersecting) continue;
     seen.unobserve(entry.target);
-    const plot = JSON.parse(document.querySelector(`script[data-plot="${entry.target.id}"]`).textContent);
+    const plot = JSON.parse(entry.target.nextElementSibling.textContent);
     Plotly.newPlot(entry.target, plot.data, { ...margins, ...colours, ...plot.layout }, { displaylogo: false, responsive: true });
   }
 });

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from importlib.resources import files
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from labwright.runs.errors import MissingError
 from labwright.runs.publish import publish
 from labwright.runs.run import Run
 from labwright.watch.chapters import chapters
-from labwright.watch.draw import draw, number
+from labwright.watch.draw import draw, escaped, number
 
 # The page may run its own inlined script and nothing from elsewhere.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:; font-src data:"
@@ -32,20 +31,22 @@ def write_report(runs: Sequence[Run], to: Path, title: str = "") -> Path:
         raise MissingError("there is no run to report on", todo="Run the study first.")
     page = _page(title or runs[-1].description.get("name") or runs[-1].folder.parent.parent.name, runs)
     with publish(to, "report") as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(page, encoding="utf-8", errors="replace")
     return to
 
 
 def _page(title: str, runs: Sequence[Run]) -> str:
-    links = "".join(f"<li><a href='#{escape(run.name)}'>{escape(run.step)}</a> <span class=state>{run.state()}</span></li>" for run in runs)
+    links = "".join(
+        f"<li><a href='#{escaped(run.name)}'>{escaped(run.step)}</a> <span class=state>{run.state()}</span></li>" for run in runs
+    )
     # The last step's scores are what people open the page for: they come first.
     body = "".join(_chapter(run) for run in reversed(runs))
     here = files("labwright.watch")
     return (
-        f"<!doctype html><html lang=en><head><meta charset=utf-8><title>{escape(title)}</title>"
+        f"<!doctype html><html lang=en><head><meta charset=utf-8><title>{escaped(title)}</title>"
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"><meta name=viewport content="width=device-width">'
         f"<style>{(here / 'report.css').read_text()}</style></head><body>"
-        f"<header><h1>{escape(title)}</h1><ul>{links}</ul></header><main>{_joules(runs)}{body}</main>"
+        f"<header><h1>{escaped(title)}</h1><ul>{links}</ul></header><main>{_joules(runs)}{body}</main>"
         f"<script>{_plotly()}</script><script>{(here / 'report.js').read_text()}</script></body></html>"
     )
 
@@ -56,7 +57,7 @@ def _chapter(run: Run) -> str:
     own = "".join(draw({**section, "marks": marks} if section.get("x") == "step" else section, output) for section in run.sections())
     common = "".join(draw(section, output) for section in chapters(run))
     return (
-        f"<article id='{escape(run.name)}'><h2>{escape(run.step)} <small>{escape(run.name)} · {run.state()}</small></h2>"
+        f"<article id='{escaped(run.name)}'><h2>{escaped(run.step)} <small>{escaped(run.name)} · {run.state()}</small></h2>"
         f"{own}<details><summary>Energy, use of the machine, attempts, options, versions</summary>{common}</details></article>"
     )
 
@@ -70,22 +71,20 @@ def _attempt_steps(run: Run) -> list[float]:
 
 
 def _joules(runs: Sequence[Run]) -> str:
+    """Joules of each step, a row for each method: unlike methods are not added up."""
     totals: dict[str, dict[str, float]] = {}
     for run in runs:
         for row in run.energy():
             if row["joules"] is not None:
                 steps = totals.setdefault(f"{row['method']}, {row['scope']}", {})
-                steps[run.step] = steps.get(run.step, 0.0) + row["joules"]
+                steps[run.name] = steps.get(run.name, 0.0) + row["joules"]
     if not totals:
-        return "<section><h3>Energy</h3><p>not measured</p></section>"
-    columns = list(dict.fromkeys(step for steps in totals.values() for step in steps))
-    head = "".join(f"<th>{escape(name)}</th>" for name in ("method and scope", *columns, "sum"))
-    rows = "".join(
-        f"<tr><td>{escape(method)}</td>"
-        + "".join(f"<td class=number>{number(steps[step]) if step in steps else '–'}</td>" for step in columns)
-        + f"<td class=number>{number(sum(steps.values()))}</td></tr>"
-        for method, steps in totals.items()
-    )
+        return f"<section><h3>Energy</h3><p>{number(None)}</p></section>"
+    head = "".join(f"<th>{escaped(name)}</th>" for name in ("method and scope", *(run.step for run in runs), "sum"))
+    rows = ""
+    for method, steps in totals.items():
+        cells = [number(steps.get(run.name)) for run in runs] + [number(sum(steps.values()))]
+        rows += f"<tr><td>{escaped(method)}</td>{''.join(f'<td class=number>{cell}</td>' for cell in cells)}</tr>"
     return f"<section><h3>Energy in joules</h3><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></section>"
 
 
