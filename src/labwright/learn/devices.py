@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -14,6 +15,9 @@ from torch import nn
 
 from labwright.learn.options import FitOptions
 from labwright.runs.errors import FaultError, MissingError
+
+# Fabric announces what the run's figures say anyway.
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 _FABRIC = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
