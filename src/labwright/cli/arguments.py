@@ -54,7 +54,6 @@ def parse(verb: Verb, words: Sequence[str]) -> argparse.Namespace:
         raise _unknown(verb, next((word for word in rest if word.startswith("-")), rest[0]))
     for argument in verb.arguments:
         _check_choice(verb, argument, getattr(found, argument.attribute))
-    found.verb = verb.name
     return found
 
 

@@ -1,8 +1,6 @@
 """What recipes offer, written down ahead of time, so that help and completion need to import none of them.
 
-    python -m labwright.cli.manifest          # after a change of options: rewrites manifest.json
-
-The shipped ``manifest.json`` holds the recipes of this package. Those of third parties are written to a
+The shipped ``manifest.json`` holds the recipes of this package (``labwright.cli.pages`` rewrites it). Those of third parties are written to a
 cache of the user's by ``labwright complete install`` and ``labwright list recipes``.
 """
 
@@ -128,9 +126,3 @@ def shipped_recipes() -> dict[str, Recipe]:
 def write_shipped(path: Path) -> None:
     """Rewrite the shipped manifest."""
     path.write_text(text(build(shipped_recipes())), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    from pathlib import Path
-
-    write_shipped(Path(SHIPPED))

@@ -1,6 +1,6 @@
 """Reference pages in Markdown, from the same table and manifest as help and completion.
 
-    python -m labwright.cli.pages docs/reference      # after a change of verbs or options
+    python -m labwright.cli.pages docs/reference      # after a change of verbs or options: these pages and the manifest
 
 A test compares the pages in the repository with what this writes.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from labwright.cli.helptext import EXIT_CODES, meaning, shown, spelling, usage
-from labwright.cli.manifest import build, shipped_recipes
+from labwright.cli.manifest import SHIPPED, build, shipped_recipes, write_shipped
 from labwright.cli.verbs import VERBS, Verb
 
 NOTE = "<!-- Written by `python -m labwright.cli.pages docs/reference`; change the source, not this page. -->"
@@ -30,7 +30,7 @@ def pages(manifest: dict[str, Any]) -> dict[str, str]:
 def _command_line(manifest: dict[str, Any]) -> Iterator[str]:
     yield from ("# The command line", "", NOTE, "")
     yield "`labwright help VERB` prints the same on the terminal, `labwright help --all --filter WORD` searches in all of it."
-    yield "Options of a study are no flags: they are set in its file or with `--set`. They are listed by recipe: "
+    yield "Options of a study are no flags: they are set in its file or with `--set`. They are listed by recipe:"
     yield ", ".join(f"[{name}](options-{name}.md)" for name in manifest["recipes"]) + "."
     yield ""
     for group in dict.fromkeys(verb.group for verb in VERBS):
@@ -80,5 +80,6 @@ def _cell(text: str) -> str:
 
 
 if __name__ == "__main__":
+    write_shipped(Path(SHIPPED))
     for file, text in pages(build(shipped_recipes())).items():
         Path(sys.argv[1], file).write_text(text, encoding="utf-8")

@@ -10,6 +10,7 @@ from pathlib import Path
 from labwright.cli import places
 from labwright.runs.errors import CommandError, Exit, MissingError
 from labwright.runs.run import Run
+from labwright.study.messages import listed
 
 POLL_S = 0.5
 WORKING = ("running", "ready", "silent")
@@ -41,15 +42,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> Run:
-    from labwright.parts.conduct import find_run
-
-    place = Path(arguments.place)
-    if arguments.name is not None:
-        return find_run(places.runs_folder_at(place, places.runs_option(arguments)), arguments.name)
+    """The run last active, of those whose name begins as was asked."""
     runs = places.runs_at(arguments.place, places.runs_option(arguments))
-    if not runs:
-        raise MissingError("there are no runs", where=arguments.place)
-    return min(runs, key=lambda one: age if (age := one.heartbeat_age_s()) is not None else float("inf"))
+    fitting = [one for one in runs if one.name.startswith(arguments.name or "")]
+    if not fitting:
+        there = listed(one.name for one in runs) or "none"
+        what = f"no run begins with {arguments.name!r}" if arguments.name else "there are no runs"
+        raise MissingError(what, where=arguments.place, todo=f"There are: {there}.")
+    return min(fitting, key=lambda one: age if (age := one.heartbeat_age_s()) is not None else float("inf"))
 
 
 def _count(text: str) -> int:
