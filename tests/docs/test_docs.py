@@ -37,7 +37,8 @@ def commands(page: Path) -> Iterator[str]:
     """Every call of ``labwright`` on a page, from blocks and from running text."""
     lines = [line for body in blocks(page, "bash", "console") for line in body.splitlines()]
     for line in [*lines, *CODE.findall(prose(page))]:
-        if match := re.match(r"(?:\$ |srun )?(?:\.venv/bin/)?(labwright .*)", line.strip()):
+        match = re.match(r"(?:\$ |srun )?(?:\.venv/bin/)?(labwright .*)", line)
+        if match and not line.endswith(" "):  # what Tab would go on with
             yield match[1]
 
 
