@@ -68,7 +68,9 @@ def test_torchvision_stays_out(repository: Path) -> None:
 
 
 def test_help_is_reachable_without_the_recipes_extras(repository: Path) -> None:
-    blocked = "import sys\nfor name in ('torch', 'zarr', 'numpy', 'scipy', 'numba', 'tifffile', 'pyarrow', 'plotly'): sys.modules[name] = None\n"
+    blocked = (
+        "import sys\nfor name in ('torch', 'zarr', 'numpy', 'scipy', 'numba', 'tifffile', 'pyarrow', 'plotly'): sys.modules[name] = None\n"
+    )
     code = blocked + "from labwright.cli.main import main\nraise SystemExit(main(['--help']))"
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert outcome.returncode == 0, outcome.stderr

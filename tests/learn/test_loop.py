@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.learn.fake import ITEMS, PART, FakeJob, Regression, final, same, series, state_of, train
 from torch.nn import functional
 
 from labwright.learn import resume
@@ -21,6 +20,7 @@ from labwright.learn.options import FitOptions
 from labwright.learn.state import State
 from labwright.runs.errors import DataError, FaultError, MissingError, Stopped, StudyError
 from labwright.runs.publish import remove
+from tests.learn.fake import ITEMS, PART, FakeJob, Regression, final, same, series, state_of, train
 
 BATCH = 6  # 20 items: batches of 6, 6, 6 and 2
 STEPS = 4  # an epoch

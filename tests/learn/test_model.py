@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.learn.fake import PART, FakeJob, Regression, train
 
 from labwright.learn.checkpoints import Checkpoints
 from labwright.learn.model import checkpoint_files, copy_model, export_model, find_checkpoint, load_weights, read_model, resolve_checkpoint
@@ -16,6 +15,7 @@ from labwright.learn.tensors import read
 from labwright.runs.errors import DataError, MissingError
 from labwright.runs.publish import remove
 from labwright.runs.run import Run
+from tests.learn.fake import PART, FakeJob, Regression, train
 
 OPTIONS = FitOptions(epochs=3, batch_size=10, ema=0.9, precision="fp32", accelerator="cpu", learning_rate=0.05)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from tests.learn.fake import final, same, train
 from tests.learn.test_loop import options
 
