@@ -6,14 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-from labwright.cells.evaluate import row_of
-from labwright.cells.metrics import score_frame, summarise
+from labwright.cells.evaluate import row_of, score_pair
+from labwright.cells.metrics import summarise
 from labwright.cells.tiff import read_mask
-from labwright.cells.views import nearest
 from labwright.runs.errors import DataError, MissingError
 
-_TIFF = re.compile(r".*?(\d+)(?:_\d+)?\.tiff?", re.IGNORECASE)
-_BY_SIZE = re.compile(r".*?(\d+)_256\.tiff?", re.IGNORECASE)
+_NUMBERED = re.compile(r"(?!\.).*?(\d+)(?:_256)?\.tiff?", re.IGNORECASE)
+"""The last number of a name, less the size that the challenge puts behind it."""
 
 
 def evaluate_folders(predictions: Path, truth: Path, size: str = "original", *, bootstrap: int = 1000, seed: int = 0) -> dict[str, Any]:
@@ -25,7 +24,7 @@ def evaluate_folders(predictions: Path, truth: Path, size: str = "original", *, 
         size: ``original``, or ``256`` to bring both sides to 256×256 first.
 
     Returns:
-        ``{"summary": …, "frames": [{"frame": 12, …}]}``.
+        ``{"summary": …, "frames": [{"frame": 12, …}], "unused_predictions": 0}``; see :func:`labwright.cells.metrics.summarise`.
 
     Raises:
         MissingError: a folder, or predictions for some frames, are not there.
@@ -35,37 +34,48 @@ def evaluate_folders(predictions: Path, truth: Path, size: str = "original", *, 
     missing = sorted(known.keys() - predicted.keys())
     if missing:
         raise MissingError(
-            f"{len(missing)} of {len(known)} frames have no prediction, the first is frame {missing[0]}", where=str(predictions), todo="Predict them, or leave their masks out."
+            f"{len(missing)} of {len(known)} frames have no prediction, the first is frame {missing[0]}",
+            where=str(predictions),
+            todo="Predict them, or leave their masks out.",
         )
     rows, scores = [], []
     for frame in sorted(known):
         pair = read_mask(known[frame]), read_mask(predicted[frame])
-        if size == "256":
-            pair = nearest(pair[0], (256, 256)), nearest(pair[1], (256, 256))
-        if pair[0].shape != pair[1].shape:
+        if size != "256" and pair[0].shape != pair[1].shape:
             raise DataError(
                 f"frame {frame} has {pair[1].shape[1]}×{pair[1].shape[0]} pixels, its known mask {pair[0].shape[1]}×{pair[0].shape[0]}",
                 where=str(predicted[frame]),
                 todo="Compare masks of one size, or both at 256×256 with --size 256.",
             )
-        scores.append(score_frame(*pair))
+        scores.append(score_pair(size, pair))
         rows.append({"frame": frame, **row_of(scores[-1])})
-    return {"summary": summarise({truth.name: scores}, resamples=bootstrap, seed=seed), "frames": rows, "unused_predictions": len(predicted.keys() - known.keys())}
+    return {
+        "summary": summarise({truth.name: scores}, resamples=bootstrap, seed=seed),
+        "frames": rows,
+        "unused_predictions": len(predicted.keys() - known.keys()),
+    }
 
 
 def numbered(folder: Path) -> dict[int, Path]:
-    """Label maps of a folder by the number in their name (``t0012_256.tif`` is frame 12)."""
+    """Label maps of a folder by the number in their name (``t0012_256.tif`` is frame 12).
+
+    Raises:
+        MissingError: there is no such folder, or no numbered TIFF in it.
+        DataError: a number is there twice.
+    """
     if not folder.is_dir():
-        raise MissingError("there is no such folder", where=str(folder))
+        raise MissingError("there is no such folder", where=str(folder), todo="Name the folder that holds the masks themselves.")
     found: dict[int, Path] = {}
     for path in sorted(folder.iterdir()):
-        match = _BY_SIZE.fullmatch(path.name) or _TIFF.fullmatch(path.name)
-        if match is None or path.name.startswith("."):
+        match = _NUMBERED.fullmatch(path.name)
+        if match is None:
             continue
         number = int(match[1])
         if number in found:
-            raise DataError(f"frame {number} is there twice, as {found[number].name} and {path.name}", where=str(folder), todo="Remove one of the two.")
+            text = f"frame {number} is there twice, as {found[number].name} and {path.name}"
+            raise DataError(text, where=str(folder), todo="Remove one of the two.")
         found[number] = path
     if not found:
-        raise MissingError("there is no numbered TIFF", where=str(folder), todo="Name the folder that holds the masks themselves, such as 01_RES.")
+        todo = "Name the folder that holds the masks themselves, such as 01_RES."
+        raise MissingError("there is no numbered TIFF", where=str(folder), todo=todo)
     return found

@@ -16,13 +16,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from labwright.cells.findings import CATALOGUE, BadItem, finding
+from labwright.cells.findings import BadItem, finding
 from labwright.cells.frames import common_plane, pair_findings, repeat_findings
+from labwright.cells.pixels import intensity
 from labwright.cells.recipe import PackOptions
-from labwright.cells.source import Frame, Listing, identity, raw_files, scan
+from labwright.cells.source import Frame, Listing, identity, raw_files, scan, split_identity
 from labwright.cells.target import border_core
 from labwright.cells.tiff import Plane, image_dtype, plane, read_image, read_mask, scales
-from labwright.cells.views import intensity
 from labwright.data.findings import Finding
 from labwright.data.splits import assign
 from labwright.data.write import ArraySpec, Shard, content_digest, finish_pack, shards, write_shard
@@ -60,36 +60,42 @@ class Layout:
         return self.listing.sequences[sequence][shard.start : shard.stop]
 
 
-_layouts: dict[str, Layout] = {}
-
-
 def layout(options: PackOptions) -> Layout:
-    """The layout that follows from the options and the files; kept, as every part of a worker asks for it.
+    """The layout that follows from the options and the files.
 
     Raises:
         MissingError: a folder is missing, or none of its images can be read.
     """
-    key = options.model_dump_json()
-    if key not in _layouts:
-        listing = scan(options.source)
-        specs, findings = {}, list(listing.findings)
-        compression = "zstd" if options.compression == "zstd" else None
-        for sequence, frames in listing.sequences.items():
-            planes = dict(_planes(frames))
-            if not planes:
-                continue
-            common, odd = common_plane(listing.root, sequence, planes)
-            findings += odd
-            shape = (len(frames), *common.shape)
-            specs[sequence] = (
-                ArraySpec(f"images/{sequence}", shape, common.dtype.name, options.shard_frames, compression),
-                ArraySpec(f"labels/{sequence}", shape, "uint32", options.shard_frames, compression),
-                ArraySpec(f"targets/{sequence}", shape, "uint8", options.shard_frames, compression),
-            )
-        if not specs:
-            raise MissingError("no image can be read", where=str(options.source.path), todo="Look at the first file with any image viewer.")
-        _layouts[key] = Layout(listing, specs, tuple(findings))
-    return _layouts[key]
+    listing = scan(options.source)
+    specs, findings = {}, list(listing.findings)
+    compression = None if options.compression == "none" else options.compression
+    for sequence, frames in listing.sequences.items():
+        planes = dict(_planes(frames))
+        if not planes:
+            findings.append(finding("CEL010", f"{listing.root}/{sequence}", "none of its images can be read"))
+            continue
+        common, odd = common_plane(listing.root, sequence, planes)
+        findings += odd
+        shape = (len(frames), *common.shape)
+        specs[sequence] = (
+            ArraySpec(f"images/{sequence}", shape, common.dtype.name, options.shard_frames, compression),
+            ArraySpec(f"labels/{sequence}", shape, "uint32", options.shard_frames, compression),
+            ArraySpec(f"targets/{sequence}", shape, "uint8", options.shard_frames, compression),
+        )
+    if not specs:
+        raise MissingError("no image can be read", where=str(options.source.path), todo="Look at the first file with any image viewer.")
+    return Layout(listing, specs, tuple(findings))
+
+
+_layouts: dict[Path, Layout] = {}
+
+
+def _layout_of(job: Any) -> Layout:
+    """The layout of a run, kept: every part of a worker asks for it, and it costs a look at each file's header."""
+    if job.run.folder not in _layouts:
+        _layouts.clear()
+        _layouts[job.run.folder] = layout(job.options)
+    return _layouts[job.run.folder]
 
 
 def sources(options: PackOptions) -> Iterable[RawFile]:
@@ -111,13 +117,13 @@ def preview(options: PackOptions, inputs: Mapping[str, Run]) -> list[str]:
 
 
 def parts(job: Any) -> list[Part]:
-    return [Part(f"{sequence}-{shard.start:05d}", cost=shard.stop - shard.start) for sequence, shard in layout(job.options).shards()]
+    return [Part(f"{sequence}-{shard.start:05d}", cost=shard.stop - shard.start) for sequence, shard in _layout_of(job).shards()]
 
 
 def work(job: Any, part: Part) -> Figures:
     """Read the frames of one shard and publish its three files."""
-    plan = layout(job.options)
-    sequence, shard = next((sequence, shard) for sequence, shard in plan.shards() if f"{sequence}-{shard.start:05d}" == part.id)
+    plan = _layout_of(job)
+    sequence, shard = next(one for one in plan.shards() if f"{one[0]}-{one[1].start:05d}" == part.id)
     specs = plan.specs[sequence]
     arrays = [np.zeros((shard.stop - shard.start, *spec.shape[1:]), spec.dtype) for spec in specs]
     rows = []
@@ -139,19 +145,19 @@ def work(job: Any, part: Part) -> Figures:
 
 def finish(job: Any) -> Figures:
     """Write metadata, items and manifest; the report counts what was packed and what was set aside."""
-    plan = layout(job.options)
-    for one in plan.findings:
-        job.finding(one.code, one.place, one.text, one.severity)
-    for sequence in sorted(plan.listing.sequences.keys() - plan.specs.keys()):
-        one = finding("CEL010", f"{plan.listing.root}/{sequence}", "none of its images can be read")
-        job.finding(one.code, one.place, one.text, one.severity)
-    rows = [row for part in parts(job) for row in job.results()[part.id]["frames"]]
-    for sequence in plan.specs:
-        digests = {row["frame"]: row["file_digest"] for row in rows if row["sequence"] == sequence and row["file_digest"]}
-        for one in repeat_findings(plan.listing.root, sequence, digests):
-            job.finding(one.code, one.place, one.text, one.severity)
+    plan = _layout_of(job)
+    results = job.results()
+    rows = [row for part in parts(job) for row in results[part.id]["frames"]]
+    digests: dict[str, dict[int, str]] = {}
+    for row in rows:
+        if row["file_digest"]:
+            digests.setdefault(row["sequence"], {})[row["frame"]] = row["file_digest"]
+    repeats = [one for sequence, of in digests.items() for one in repeat_findings(plan.listing.root, sequence, of)]
+    for one in [*plan.findings, *repeats]:
+        _tell(job, one)
     specs = [spec for three in plan.specs.values() for spec in three]
-    finish_pack(job.run.output(PACK), specs, _table(rows), {"recipe": "cells", "source": plan.listing.root, "target": job.options.target.model_dump()})
+    attributes = {"recipe": "cells", "source": plan.listing.root, "target": job.options.target.model_dump()}
+    finish_pack(job.run.output(PACK), specs, _table(rows), attributes)
     used = [row for row in rows if row["split"]]
     counts = {split: sum(row["split"] == split for row in used) for split in job.options.split}
     figures = {
@@ -178,13 +184,12 @@ def _read(
 ) -> tuple[dict[str, Any], NDArray[Any] | None, NDArray[Any] | None]:
     """One frame: its row, and its image and labels where both can be used."""
     name = identity(listing.root, frame.sequence, frame.frame)
-    row: dict[str, Any] = {column: None for column in COLUMNS}
+    row: dict[str, Any] = dict.fromkeys(COLUMNS)
     row |= {"identity": name, "sequence": frame.sequence, "frame": frame.frame, "split": split, "file_digest": None}
     source = job.options.source
     labels = None
     try:
-        data = _bytes(job, listing, frame.image)
-        row["file_digest"] = hashlib.sha256(data).hexdigest()
+        data, row["file_digest"] = raw_bytes(job, listing.base, frame.image)
         image = read_image(frame.image, data)
         if image.shape != spec.shape[1:] or image.dtype.name != spec.dtype:
             # The headers told already that this frame does not fit its sequence.
@@ -194,15 +199,15 @@ def _read(
         level = intensity(image)
         row |= {"mean": level.mean, "deviation": level.deviation, "minimum": float(image.min()), "maximum": float(image.max())}
         if frame.mask is not None:
-            labels = read_mask(frame.mask, _bytes(job, listing, frame.mask))
+            labels = read_mask(frame.mask, raw_bytes(job, listing.base, frame.mask)[0])
         elif split in NEED_LABELS:
             raise BadItem("CEL002", f"split {split} needs a mask for each image")
     except BadItem as bad:
-        job.finding(bad.finding, name, f"{bad.what} ({bad.where})" if bad.where else bad.what, CATALOGUE[bad.finding].severity)
+        _tell(job, finding(bad.finding, name, f"{bad.what} ({Path(bad.where).name})" if bad.where else bad.what))
         return {**row, "split": None, "aside": bad.finding}, None, None
     found = pair_findings(name, image, labels)
     for one in found:
-        job.finding(one.code, one.place, one.text, one.severity)
+        _tell(job, one)
     worst = next((one.code for one in found if one.severity == "error"), None)
     if worst is not None:
         return {**row, "split": None, "aside": worst}, None, None
@@ -212,14 +217,28 @@ def _read(
     return row, image, labels
 
 
-def _bytes(job: Any, listing: Listing, path: Path) -> bytes:
-    """A raw file's bytes, read once, for its digest and for decoding."""
+def raw_bytes(job: Any, base: Path, path: Path) -> tuple[bytes, str]:
+    """A raw file's bytes and their SHA-256, read once; the digest is recorded under the file's name below ``base``.
+
+    Raises:
+        MissingError: the file cannot be read.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise MissingError(f"the file cannot be read ({error.strerror})", where=str(path), todo="Is it there, and may you read it?") from error
-    job.source(path.relative_to(listing.base).as_posix(), path, hashlib.sha256(data).hexdigest())
-    return data
+        raise MissingError(
+            f"the file cannot be read ({error.strerror})", where=str(path), todo="Is it there, and may you read it?"
+        ) from error
+    digest = hashlib.sha256(data).hexdigest()
+    job.source(path.relative_to(base).as_posix(), path, digest)
+    return data, digest
+
+
+def _tell(job: Any, one: Finding) -> None:
+    """Record a finding. An error in a frame that no split takes is only a note: to leave a bad frame out is one way to mend the data."""
+    place = split_identity(one.place)
+    left_out = place is not None and assign(job.options.split, *place) is None
+    job.finding(one.code, one.place, one.text, "note" if left_out and one.severity == "error" else one.severity)
 
 
 def _planes(frames: Sequence[Frame]) -> Iterator[tuple[int, Plane]]:

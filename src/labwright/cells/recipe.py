@@ -9,9 +9,10 @@ This module holds the options and names the modules that work; it imports nothin
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from labwright.cells.source_options import SourceOptions
 from labwright.learn.options import Adam, FitOptions, Optimizer, Select
@@ -27,7 +28,7 @@ class TargetOptions(Options):
     width_px: int = option(4, unit="px", ge=1, le=64)
     """Width of the border ring, at the original resolution of the images."""
     by_size: bool = option(False)
-    """Make the ring thinner in cells that would have no core at the full width, so that thin cells keep one."""
+    """Narrow the ring of a cell to half of that cell's depth wherever that is below `width_px`, so that thin cells keep a core."""
 
 
 class PackOptions(Options):
@@ -65,6 +66,12 @@ class ViewOptions(Options):
     scale: float = option(1.0, gt=0, le=4)
     """Network pixels per image pixel; below 1 the images are shrunk first, which costs detail and saves time with its square."""
 
+    @model_validator(mode="after")
+    def _one_scale(self) -> ViewOptions:
+        if self.kind == "frame" and self.scale != 1:
+            raise ValueError("a whole frame is scaled to size_px: give scale with kind: crop only")
+        return self
+
 
 class AugmentOptions(Options):
     """Random changes of a training view; all are off at 0 or false."""
@@ -92,9 +99,11 @@ class InstanceOptions(Options):
     """From classes to instances."""
 
     core_min_px: float = option(30.0, unit="px", ge=0)
-    """Cores of at most this area become border; at the original resolution, scaled with the network's."""
+    """Cores of at most this area become border. An area in pixels of the original image, whatever the network's
+    resolution is: it is scaled with the square of that."""
     isolated_border_min_px: float = option(15.0, unit="px", ge=0)
-    """A piece of border without a core becomes a cell if it is larger than this, else it is dropped."""
+    """A piece of border without a core becomes a cell if its area is larger than this, else it is dropped. In pixels of the
+    original image, as `core_min_px`."""
 
 
 class TrainOptions(FitOptions):
@@ -127,7 +136,7 @@ class PredictOptions(Options):
     """The splits to predict."""
     source: SourceOptions | None = option(None)
     """Predict the images of a folder instead; masks are not needed."""
-    checkpoint: str = option("best")
+    checkpoint: Literal["best", "last"] | int | Path = option("best")
     """`best`, `last`, the number of a step, or the path of a model folder, a checkpoint or a run."""
     instances: InstanceOptions | None = option(None)
     """How classes become instances; null takes what the network was validated with."""
@@ -140,7 +149,12 @@ class PredictOptions(Options):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = option("auto")
     """`auto` takes bf16 where the device computes in it fast."""
     challenge_files: bool = option(False)
-    """Also write `<sequence>/<name>_256.tif`, the labels at 256×256 that the AI-HERO 2 challenge asks for."""
+    """Also write `challenge/<sequence>/<name>_256.tif`, the labels at 256×256 that the AI-HERO 2 challenge asks for."""
+
+    @field_validator("checkpoint", mode="before")
+    @classmethod
+    def _step_in_quotes(cls, checkpoint: object) -> object:
+        return int(checkpoint) if isinstance(checkpoint, str) and checkpoint.isdecimal() else checkpoint
 
     @model_validator(mode="after")
     def _something(self) -> PredictOptions:
@@ -161,8 +175,7 @@ class EvaluateOptions(Options):
 
 
 def _predict_needs(options: PredictOptions) -> tuple[str, ...]:
-    named = options.checkpoint in ("best", "last") or options.checkpoint.isdigit()
-    return (*(() if options.source else ("pack",)), *(("train",) if named else ()))
+    return (*(() if options.source else ("pack",)), *(() if isinstance(options.checkpoint, Path) else ("train",)))
 
 
 RECIPE = Recipe(
@@ -172,12 +185,43 @@ RECIPE = Recipe(
     demo="sample",
     steps=(
         LazyStep("pack", 1, PackOptions, "labwright.cells.pack", "Read the raw images and masks, set aside what is bad, and write a pack."),
-        LazyStep("check", 1, CheckOptions, "labwright.cells.check", "Look for errors, leaks between splits and suspicious masks.", needs=("pack",)),
-        LazyStep("train", 1, TrainOptions, "labwright.cells.train", "Train the U-Net.", needs=("pack",), gates=("check",), trains=True, parallel=False),
         LazyStep(
-            "predict", 1, PredictOptions, "labwright.cells.predict", "Write instance masks.", needs=("pack", "train"), requires=_predict_needs, parallel=False
+            "check",
+            1,
+            CheckOptions,
+            "labwright.cells.check",
+            "Look for errors, leaks between splits and suspicious masks.",
+            needs=("pack",),
         ),
-        LazyStep("evaluate", 1, EvaluateOptions, "labwright.cells.evaluate", "Score the masks: Instance Dice, F1, PQ, SEG, DET.", needs=("predict",)),
+        LazyStep(
+            "train",
+            1,
+            TrainOptions,
+            "labwright.cells.train",
+            "Train the U-Net.",
+            needs=("pack",),
+            gates=("check",),
+            trains=True,
+            parallel=False,
+        ),
+        LazyStep(
+            "predict",
+            1,
+            PredictOptions,
+            "labwright.cells.predict",
+            "Write instance masks.",
+            needs=("pack", "train"),
+            requires=_predict_needs,
+            parallel=False,
+        ),
+        LazyStep(
+            "evaluate",
+            1,
+            EvaluateOptions,
+            "labwright.cells.evaluate",
+            "Score the masks: Instance Dice, F1, PQ, SEG, DET.",
+            needs=("predict",),
+        ),
     ),
     tools={
         "evaluate_folders": "labwright.cells.folders:evaluate_folders",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -15,8 +16,9 @@ from torch.nn import functional
 
 from labwright.blocks.grid import grid
 from labwright.cells.instances import instances, thresholds
+from labwright.cells.pixels import Intensity, intensity, nearest
 from labwright.cells.recipe import InstanceOptions, ViewOptions
-from labwright.cells.views import Intensity, intensity, nearest, network_scale, normalised, resized, scaled_shape
+from labwright.cells.views import network_scale, normalised, resized, scaled_shape
 
 
 def _no_stage(name: str) -> AbstractContextManager[None]:
@@ -48,29 +50,30 @@ class Segmenter:
     stage: Callable[[str], AbstractContextManager[Any]] = _no_stage
     """Books joules and seconds of the network and of the instances apart."""
 
-    def labels(self, images: Sequence[NDArray[np.generic]], levels: Sequence[Intensity] | None = None) -> Iterator[NDArray[np.unsignedinteger]]:
-        """Instance masks (H, W), uint16 or uint32, of frames (H, W) of one shape."""
-        shape = images[0].shape[0], images[0].shape[1]
-        scale = network_scale(self.view, shape)
-        limits = thresholds(scale, self.options.core_min_px, self.options.isolated_border_min_px)._asdict()
-        for classes in self.classes(images, levels):
-            with self.stage("instances"):
-                labels = nearest(instances(classes, **limits), shape)
-            yield labels
+    def labels(self, images: Sequence[NDArray[Any]], levels: Sequence[Intensity | None] = ()) -> Iterator[NDArray[np.unsignedinteger]]:
+        """Instance masks (H, W), uint16 or uint32, of frames (H, W) in their order.
 
-    def classes(self, images: Sequence[NDArray[np.generic]], levels: Sequence[Intensity] | None = None) -> Iterator[NDArray[np.uint8]]:
-        """Class maps (h, w) at the network's scale: 0 background, 1 core, 2 border."""
-        shape = images[0].shape[0], images[0].shape[1]
-        small = scaled_shape(shape, network_scale(self.view, shape))
-        for start in range(0, len(images), self.batch_size):
-            chosen = range(start, min(start + self.batch_size, len(images)))
+        Neighbours of one shape go through the network together, at most ``batch_size`` at once.
+
+        Args:
+            images: of any shapes and real types.
+            levels: intensity of each frame where it is known already; not asked for where the whole pack has one.
+        """
+        known = [*levels] or [None] * len(images)
+        for numbers in _alike(images, self.batch_size):
+            shape = images[numbers[0]].shape
+            scale = network_scale(self.view, shape)
+            limits = thresholds(scale, self.options.core_min_px, self.options.isolated_border_min_px)._asdict()
             with self.stage("network"):
-                frames = [normalised(images[i], self.level or (levels[i] if levels else intensity(images[i]))) for i in chosen]
-                maps = self._tiled(resized(torch.stack(frames), small))
-            yield from maps
+                frames = [normalised(images[i], self.level or known[i] or intensity(images[i])) for i in numbers]
+                classes = self.classes(resized(torch.stack(frames), scaled_shape(shape, scale)))
+            with self.stage("instances"):
+                masks = [nearest(instances(one, **limits), shape) for one in classes]
+            yield from masks
 
     @torch.no_grad()
-    def _tiled(self, batch: torch.Tensor) -> NDArray[np.uint8]:
+    def classes(self, batch: torch.Tensor) -> NDArray[np.uint8]:
+        """Class maps (B, h, w), 0 background, 1 core, 2 border, of normalised images (B, 1, h, w); in tiles where they are large."""
         height, width = batch.shape[-2:]
         if max(height, width) <= self.tile_px:
             return self._forward(batch)
@@ -79,8 +82,7 @@ class Segmenter:
         side = self.tile_px // self.multiple * self.multiple
         halo = -(-self.halo_px // self.multiple) * self.multiple
         for block in grid((height, width), (side, side), (halo, halo)):
-            inner = tuple(slice(write.start - read.start, write.stop - read.start) for write, read in zip(block.write, block.read, strict=True))
-            out[:, *block.write] = self._forward(batch[:, :, *block.read])[:, *inner]
+            out[:, *block.write] = self._forward(batch[:, :, *block.read])[:, *block.inner()]
         return out
 
     def _forward(self, batch: torch.Tensor) -> NDArray[np.uint8]:
@@ -88,4 +90,12 @@ class Segmenter:
         padding = (0, -width % self.multiple, 0, -height % self.multiple)
         with self.autocast():
             scores = self.module(functional.pad(batch.to(self.device), padding))
-        return scores[..., :height, :width].argmax(1).to(torch.uint8).cpu().numpy()
+        maps: NDArray[np.uint8] = scores[..., :height, :width].argmax(1).to(torch.uint8).cpu().numpy()
+        return maps
+
+
+def _alike(images: Sequence[NDArray[Any]], most: int) -> Iterator[list[int]]:
+    """Numbers of neighbouring images of one shape, at most so many at once."""
+    for _, group in itertools.groupby(range(len(images)), key=lambda number: images[number].shape):
+        numbers = list(group)
+        yield from (numbers[start : start + most] for start in range(0, len(numbers), most))

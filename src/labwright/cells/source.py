@@ -23,6 +23,7 @@ from labwright.study.step import RawFile
 
 DEFAULT_MASKS = {"ctc": ("{sequence}_GT/SEG", "{sequence}_ST/SEG"), "challenge": ("{sequence}_GT",)}
 _TIFF = re.compile(r"(?!\._).+\.tiff?", re.IGNORECASE)  # macOS leaves ._t000.tif beside t000.tif
+_IDENTITY = re.compile(r"[^/]+/([^/]+)/frame (\d+)")
 _IMAGE = re.compile(r"t(\d+)\.tiff?", re.IGNORECASE)
 _MASK = re.compile(r"(?:man_seg|man_track|mask|t)(\d+)\.tiff?", re.IGNORECASE)
 
@@ -55,6 +56,12 @@ class Listing:
 def identity(root: str, sequence: str, frame: int) -> str:
     """The name by which an item is known everywhere: ``t98g/01/frame 12``."""
     return f"{root}/{sequence}/frame {frame}"
+
+
+def split_identity(name: str) -> tuple[str, int] | None:
+    """The sequence and the frame number of an identity; None where it is none (a finding may lie in a whole sequence)."""
+    match = _IDENTITY.fullmatch(name)
+    return (match[1], int(match[2])) if match else None
 
 
 def scan(options: SourceOptions) -> Listing:

@@ -14,10 +14,10 @@ from torch.nn import functional
 from labwright.cells import weights
 from labwright.cells.metrics import score_frame
 from labwright.cells.pack import PACK
+from labwright.cells.pixels import Intensity, nearest
 from labwright.cells.recipe import TrainOptions
 from labwright.cells.segment import Segmenter
-from labwright.cells.views import CHANCES, OUTSIDE, Intensity, augment, nearest, network_scale, normalised, resized, scaled_shape, stacked
-from labwright.data.gather import crops
+from labwright.cells.views import CHANCES, OUTSIDE, augment, network_scale, normalised, resized, scaled_shape, stacked
 from labwright.data.packs import Pack
 from labwright.data.sampler import IntArray, batches, generator, order
 from labwright.learn import devices
@@ -32,7 +32,7 @@ from labwright.runs.run import Run
 from labwright.study.step import Figures, Part
 
 MODEL = Part("model")
-Frames = Sequence[NDArray[Any]]
+Rows = list[dict[str, Any]]
 
 
 class Batch(NamedTuple):
@@ -47,23 +47,37 @@ class Batch(NamedTuple):
 
 
 class CellsTask:
-    """The ``Task`` of the cells recipe."""
+    """The ``Task`` of the cells recipe.
+
+    Raises:
+        MissingError: a split that the training needs is empty.
+    """
 
     def __init__(self, job: Any) -> None:
         self.job = job
         self.options: TrainOptions = job.options
         self.pack = Pack.open(job.inputs["pack"].output(PACK))
         rows = self.pack.items.to_pylist()
-        self.train = [row for row in rows if row["split"] == "train"]
-        held_out = [row for row in rows if row["split"] == "validate"]
-        self.held_out = [] if self.options.validate == "never" else _spread(held_out, self.options.validate.max_items)
-        if not self.train:
-            raise MissingError("the pack has no items in split train", where="pack.split", todo="Name its sequences: split: {train: [\"01\"]}.")
+        self.train = _split(rows, "train", 'Name its sequences: pack: {split: {train: ["01"]}}.')
+        self.held_out: Rows = []
+        if self.options.validate != "never":
+            held_out = _split(rows, "validate", 'Name its sequences, pack: {split: {validate: ["02"]}}, or set train.validate to never.')
+            self.held_out = _spread(held_out, self.options.validate.max_items)
         self.level = level_of(self.options, self.train)
         torch.manual_seed(job.seed)  # the network's first weights; everything later is drawn by (seed, step, item)
-        self.module: nn.Module = weights.build(self.options.network)
-        self.multiple = self.module.multiple
+        network = weights.build(self.options.network)
+        self.module: nn.Module = network
+        self.multiple = network.multiple
+        self.canvas = self._canvas()
         self.class_weights = torch.tensor(self.options.class_weights)
+
+    def _canvas(self) -> tuple[int, int]:
+        """The one shape of all views: that of the largest, square for crops so that each quarter turn fits, padded for the network."""
+        shapes = {self.pack.arrays[f"images/{row['array']}"].shape[1:] for row in self.train}
+        height, width = np.max([self._window(shape)[1] for shape in shapes], axis=0).tolist()
+        if self.options.view.kind == "crop":
+            height = width = max(height, width)
+        return -(-height // self.multiple) * self.multiple, -(-width // self.multiple) * self.multiple
 
     def batches(self, epoch: int) -> list[IntArray]:
         """Views of one epoch: every training frame ``views_per_frame`` times; view v shows frame v modulo the number of frames."""
@@ -71,33 +85,29 @@ class CellsTask:
         return batches(views, self.options.batch_size, drop_last=False)
 
     def load(self, items: IntArray, key: int) -> Batch:
-        """Cut the views of a batch out of the mapped frames."""
-        rows = [self.train[item % len(self.train)] for item in items.tolist()]
-        images = [self.pack.arrays[f"images/{row['array']}"][row["index"]] for row in rows]
-        targets = [self.pack.arrays[f"targets/{row['array']}"][row["index"]] for row in rows]
-        levels = [self.level or Intensity(row["mean"], row["deviation"] or 1.0) for row in rows]
+        """Cut the views of a batch out of the mapped frames; what is drawn for a view depends on ``key`` and on its number only."""
         chances = np.stack([generator(key, item).random(CHANCES) for item in items.tolist()])
-        cut = self._crops(images, targets, levels, chances[:, :2]) if self.options.view.kind == "crop" else self._frames(images, targets, levels)
-        return Batch(*cut, chances[:, 2:])
+        rows = [self.train[item % len(self.train)] for item in items.tolist()]
+        views = [self._view(row, place) for row, place in zip(rows, chances[:, :2].tolist(), strict=True)]
+        images, targets = zip(*views, strict=True)
+        return Batch(stacked(images, self.canvas, 0.0), stacked(targets, self.canvas, OUTSIDE), chances[:, 2:])
 
-    def _crops(self, images: Frames, targets: Frames, levels: list[Intensity], places: NDArray[np.float64]) -> tuple[torch.Tensor, torch.Tensor]:
-        side, scale = self.options.view.size_px, self.options.view.scale
-        space = np.array([image.shape for image in images])
-        height, width = np.minimum(space.min(axis=0), round(side / scale)).tolist()
-        corners = (places * (space - (height, width) + 1)).astype(np.int64)
-        shape = tuple(min(length, side) for length in scaled_shape((height, width), scale))
-        pixels = [normalised(crop, level) for crop, level in zip(crops(images, corners, (height, width)), levels, strict=True)]
-        classes = [torch.from_numpy(nearest(crop, shape)) for crop in crops(targets, corners, (height, width))]
-        return stacked(list(resized(torch.stack(pixels), shape)), (side, side), 0.0), stacked(classes, (side, side), OUTSIDE)
+    def _view(self, row: Mapping[str, Any], place: Sequence[float]) -> tuple[torch.Tensor, torch.Tensor]:
+        """One view (1, h, w) and its target (h, w); ``place`` in [0, 1) says where it lies."""
+        image = self.pack.arrays[f"images/{row['array']}"][row["index"]]
+        target = self.pack.arrays[f"targets/{row['array']}"][row["index"]]
+        window, shape = self._window(image.shape)
+        corner = [int(chance * (length - size + 1)) for chance, length, size in zip(place, image.shape, window, strict=True)]
+        region = tuple(slice(start, start + size) for start, size in zip(corner, window, strict=True))
+        pixels = resized(normalised(image[region], self.level or Intensity(row["mean"], row["deviation"]))[None], shape)[0]
+        return pixels, torch.from_numpy(nearest(target[region], shape).copy())
 
-    def _frames(self, images: Frames, targets: Frames, levels: list[Intensity]) -> tuple[torch.Tensor, torch.Tensor]:
-        pixels, classes = [], []
-        for image, target, level in zip(images, targets, levels, strict=True):
-            shape = scaled_shape(image.shape, network_scale(self.options.view, image.shape))
-            pixels.append(resized(normalised(image, level)[None], shape)[0])
-            classes.append(torch.from_numpy(nearest(target, shape).copy()))
-        height, width = (-(-max(view.shape[axis] for view in pixels) // self.multiple) * self.multiple for axis in (-2, -1))
-        return stacked(pixels, (height, width), 0.0), stacked(classes, (height, width), OUTSIDE)
+    def _window(self, shape: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, int]]:
+        """What a view takes of a frame, and its shape for the network; a whole frame is a crop as large as the frame."""
+        side, scale = self.options.view.size_px, network_scale(self.options.view, shape)
+        window = min(shape[0], round(side / scale)), min(shape[1], round(side / scale))
+        height, width = scaled_shape(window, scale)
+        return window, (min(height, side), min(width, side))
 
     def loss(self, batch: Batch, clock: Clock) -> tuple[torch.Tensor, Figures]:
         """Cross-entropy over the three classes, on augmented views."""
@@ -111,25 +121,34 @@ class CellsTask:
         """Mean Instance Dice over the validation frames, whole, at their original size."""
         assert self.options.validate != "never"
         batch_size = self.options.validate.batch_size or self.options.batch_size
-        segmenter = Segmenter(self.module, self.multiple, self.options.view, self.options.instances, self.level, devices.of(self.module), batch_size=batch_size)
+        segmenter = Segmenter(
+            self.module,
+            self.multiple,
+            self.options.view,
+            self.options.instances,
+            self.level,
+            devices.of(self.module),
+            batch_size=batch_size,
+        )
         scores = []
         for start in range(0, len(self.held_out), batch_size):
             if self.job.stopping():
                 raise Stopped("stopped between two validation batches")
             fault("train:in-validate")
-            for row in self.held_out[start : start + batch_size]:
-                image = self.pack.arrays[f"images/{row['array']}"][row["index"]]
-                labels = next(segmenter.labels([image], [Intensity(row["mean"], row["deviation"] or 1.0)]))
+            rows = self.held_out[start : start + batch_size]
+            images = [self.pack.arrays[f"images/{row['array']}"][row["index"]] for row in rows]
+            levels = [Intensity(row["mean"], row["deviation"]) for row in rows]
+            for row, labels in zip(rows, segmenter.labels(images, levels), strict=True):
                 scores.append(score_frame(self.pack.arrays[f"labels/{row['array']}"][row["index"]], labels))
-        return {"instance_dice": float(np.mean([score.instance_dice for score in scores])), "f1": float(np.mean([score.f1 for score in scores]))}
+        return {name: float(np.mean([getattr(score, name) for score in scores])) for name in ("instance_dice", "f1")}
 
 
-def level_of(options: TrainOptions, rows: list[dict[str, Any]]) -> Intensity | None:
+def level_of(options: TrainOptions, rows: Rows) -> Intensity | None:
     """The one intensity of the training frames, where the options ask for it; None normalises each frame by itself."""
     return pack_intensity(rows) if options.normalise == "pack" else None
 
 
-def pack_intensity(rows: list[dict[str, Any]]) -> Intensity:
+def pack_intensity(rows: Rows) -> Intensity:
     """Mean and deviation over all pixels of frames of equal weight."""
     means = np.array([row["mean"] for row in rows])
     squares = np.array([row["deviation"] for row in rows]) ** 2 + means**2
@@ -157,7 +176,7 @@ def finish(job: Any) -> Figures:
     """Leave the chosen weights as ``output/model``, the metric series as CSV, and the report."""
     options: TrainOptions = job.options
     results = job.results()[MODEL.id]
-    rows = [row for row in Pack.open(job.inputs["pack"].output(PACK)).items.to_pylist() if row["split"] == "train"]
+    rows = _split(Pack.open(job.inputs["pack"].output(PACK)).items.to_pylist(), "train", "")
     export_model(job, MODEL, weights.description(options.network, options.view, options.instances, level_of(options, rows)))
     with job.output("metrics.csv") as path:
         write_metrics(job.run, path)
@@ -167,13 +186,19 @@ def finish(job: Any) -> Figures:
 
 
 def joules_per_item(run: Run, results: Mapping[str, Any]) -> dict[str, float | None]:
-    """Joules for each view trained on, over all attempts; None where nothing was measured."""
-    joules = [row["joules"] for row in run.energy() if row["stage"] == "train" and row["joules"] is not None]
-    views = results.get("items_seen")
-    return {"joules_per_frame_trained": sum(joules) / views if joules and views else None}
+    """Joules for each view trained on, over all attempts, without validation; None where nothing was measured."""
+    joules = sum(row["joules"] for row in run.energy() if row["stage"] == "train" and row["joules"] is not None)
+    return {"joules_per_frame_trained": joules / results["items_seen"] if joules else None}
 
 
-def _spread(rows: list[dict[str, Any]], most: int | None) -> list[dict[str, Any]]:
+def _split(rows: Rows, name: str, todo: str) -> Rows:
+    found = [row for row in rows if row["split"] == name]
+    if not found:
+        raise MissingError(f"the pack has no items in split {name}", where="pack.split", todo=todo)
+    return found
+
+
+def _spread(rows: Rows, most: int | None) -> Rows:
     """At most so many rows, evenly spread over all."""
     if most is None or len(rows) <= most:
         return rows

@@ -6,43 +6,31 @@ One set of functions for training, validation and prediction, so that the three 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from labwright.cells.pixels import Intensity
 from labwright.cells.recipe import AugmentOptions, ViewOptions
 
 OUTSIDE = 255
 """Target value of pixels that only pad a view; the loss leaves them out."""
 
 
-class Intensity(NamedTuple):
-    """What is subtracted from an image, and what it is divided by."""
-
-    mean: float
-    deviation: float
-
-
-def intensity(image: NDArray[np.generic]) -> Intensity:
-    """Mean and standard deviation of a frame (H, W), in double precision; a constant frame has deviation 1."""
-    deviation = float(image.std(dtype=np.float64))
-    return Intensity(float(image.mean(dtype=np.float64)), deviation or 1.0)
-
-
-def normalised(image: NDArray[np.generic], level: Intensity) -> torch.Tensor:
+def normalised(image: NDArray[Any], level: Intensity) -> torch.Tensor:
     """The image as float32 (1, H, W) with mean 0 and deviation 1."""
     return torch.from_numpy((image.astype(np.float32) - np.float32(level.mean)) / np.float32(level.deviation))[None]
 
 
-def network_scale(view: ViewOptions, shape: tuple[int, int]) -> float:
+def network_scale(view: ViewOptions, shape: tuple[int, ...]) -> float:
     """Network pixels per image pixel for a frame of this shape (H, W)."""
     return view.scale if view.kind == "crop" else view.size_px / max(shape)
 
 
-def scaled_shape(shape: tuple[int, int], scale: float) -> tuple[int, int]:
+def scaled_shape(shape: tuple[int, ...], scale: float) -> tuple[int, int]:
     """The shape (H, W) that a frame has for the network."""
     return max(round(shape[0] * scale), 1), max(round(shape[1] * scale), 1)
 
@@ -54,24 +42,19 @@ def resized(images: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
     return functional.interpolate(images, shape, mode="bilinear", antialias=True, align_corners=False)
 
 
-def nearest(labels: NDArray[np.generic], shape: tuple[int, int]) -> NDArray[np.generic]:
-    """Labels (H, W) at another shape: the value at each new pixel's centre, so that no label is invented."""
-    if labels.shape == shape:
-        return labels
-    rows, columns = (((np.arange(new) + 0.5) * old / new).astype(np.intp) for new, old in zip(shape, labels.shape, strict=True))
-    return labels[rows[:, None], columns[None]]
-
-
 def stacked(views: Sequence[torch.Tensor], shape: tuple[int, int], fill: float) -> torch.Tensor:
     """Views (C, h, w) of unequal size as one batch (B, C, H, W), filled up at the lower right."""
-    return torch.stack([functional.pad(view, (0, shape[1] - view.shape[-1], 0, shape[0] - view.shape[-2]), value=fill) for view in views])
+    missing = [(0, shape[1] - view.shape[-1], 0, shape[0] - view.shape[-2]) for view in views]
+    return torch.stack([functional.pad(view, more, value=fill) for view, more in zip(views, missing, strict=True)])
 
 
 CHANCES = 9
 """Numbers in [0, 1) that one view needs: two for its place, three for its orientation, four for its brightness and contrast."""
 
 
-def augment(images: torch.Tensor, targets: torch.Tensor, options: AugmentOptions, chances: NDArray[np.float64]) -> tuple[torch.Tensor, torch.Tensor]:
+def augment(
+    images: torch.Tensor, targets: torch.Tensor, options: AugmentOptions, chances: NDArray[np.float64]
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Random flips, rotations, brightness and contrast, on whatever device the batch is.
 
     The random numbers come from the host and belong to the item, so that they are the same on every device and for

@@ -8,13 +8,17 @@ from typing import Any
 
 import torch
 
+from labwright.cells.pixels import Intensity
 from labwright.cells.recipe import InstanceOptions, NetworkOptions, ViewOptions
-from labwright.cells.views import Intensity
 from labwright.learn.model import copy_model, load_weights, read_model, resolve_checkpoint
 from labwright.learn.unet import UNet
+from labwright.runs.errors import CommandError, DataError, MissingError
 from labwright.runs.run import Run
 
 CLASSES = ("background", "core", "border")
+CARD = "README.md"
+EXPORTED = {"model.safetensors", "model.json", CARD}
+"""The files of an exported model."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +64,17 @@ def load(checkpoint: str, train: Run | None, device: torch.device) -> Trained:
     """
     weights, model_folder = resolve_checkpoint(checkpoint, train)
     facts = read_model(model_folder)
-    module = build(NetworkOptions.model_validate(facts["network"]))
+    try:
+        module = build(NetworkOptions.model_validate(facts["network"]))
+        view, instances = ViewOptions.model_validate(facts["view"]), InstanceOptions.model_validate(facts["instances"])
+        level = Intensity(*map(float, facts["level"])) if facts["level"] else None
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            "model.json does not describe a network of the recipe cells",
+            where=str(model_folder),
+            todo="Name the model folder that a training of cells left, or one that labwright export weights wrote.",
+        ) from error
     load_weights(module, weights)
-    level = Intensity(*facts["level"]) if facts.get("level") else None
-    view, instances = ViewOptions.model_validate(facts["view"]), InstanceOptions.model_validate(facts["instances"])
     return Trained(module.to(device).eval(), view, instances, level, _source(weights, train))
 
 
@@ -74,41 +85,56 @@ def _source(weights: Path, train: Run | None) -> str:
 
 
 def export_weights(run: Run, to: Path) -> Path:
-    """Write ``model.safetensors``, ``model.json`` and a model card of a done training to the folder ``to``."""
-    card = _card(run)
-    copy_model(run.output("model"), to, {"README.md": card})
+    """Write ``model.safetensors``, ``model.json`` and a model card to the folder ``to``, in place of an earlier export.
+
+    Raises:
+        MissingError: the run is not a complete training.
+        CommandError: ``to`` holds other files, which would be lost.
+    """
+    if run.step != "train" or run.done() is None:
+        raise MissingError("this is not a complete training", where=str(run.folder), todo="Name a run such as train-0123456789.")
+    if to.exists() and not (to.is_dir() and {path.name for path in to.iterdir()} <= EXPORTED):
+        raise CommandError("there are other files here", where=str(to), todo="Name a folder that is not there yet.")
+    copy_model(run.output("model"), to, {CARD: _card(run)})
     return to
 
 
 def _card(run: Run) -> str:
-    figures = run.figures()
-    rows = [f"| {name} | {value:.6g} |" if isinstance(value, float) else f"| {name} | {value} |" for name, value in figures.items()]
-    joules = [
-        f"| {row['stage']} | {'not measured' if row['joules'] is None else format(row['joules'], '.0f')} | {row['method']} | {row['scope']} |"
-        for row in run.energy()
-    ]
-    return "\n".join(
-        [
-            "---",
-            "library_name: labwright",
-            "tags: [instance-segmentation, microscopy, border-core]",
-            "---",
-            f"# {run.description.get('name') or run.name}",
-            "",
-            "A U-Net that labels each pixel as background, core or border of a cell; cores become instances.",
-            f"Trained by Labwright, run `{run.name}`, seed {run.description['seed']}.",
-            "",
-            "Input: one channel, float32, "
-            + ("normalised by the frame's own mean and deviation." if run.options["normalise"] == "frame" else "normalised as `model.json` says."),
-            "A score against silver or automatic labels is agreement with them, not accuracy.",
-            "",
-            "| figure | value |",
-            "|---|---|",
-            *rows,
-            "",
-            "| stage | joules | method | scope |",
-            "|---|---|---|---|",
-            *joules,
-            "",
-        ]
-    )
+    level = "mean and deviation of all training frames" if run.options["normalise"] == "pack" else "the frame's own mean and deviation"
+    rows = [f"| {name} | {_cell(value)} |" for name, value in run.figures().items()]
+    joules = [f"| {row['stage']} | {_cell(row['joules'])} | {row['method']} | {row['scope']} |" for row in run.energy()]
+    return f"""---
+library_name: labwright
+tags: [instance-segmentation, microscopy, border-core]
+---
+# {run.description.get("name") or run.name}
+
+A U-Net that labels each pixel of a microscope image as background, core or border of a cell; cores become instances.
+Trained by Labwright, run `{run.name}`, seed {run.description["seed"]}.
+
+- Input: one channel, float32, normalised by {level}; `model.json` has the rest.
+- Output: three scores for each pixel: {", ".join(CLASSES)}.
+- Use it in a study: `predict: {{checkpoint: THIS_FOLDER}}`, or `train: {{start_from: THIS_FOLDER}}` to go on from its weights.
+
+## Figures
+
+Of the training and its validation split. A score against silver or automatic labels is agreement with them, not accuracy.
+
+| figure | value |
+|---|---|
+{_lines(rows)}
+
+## Energy
+
+| stage | joules | method | scope |
+|---|---|---|---|
+{_lines(joules)}
+"""
+
+
+def _lines(rows: list[str]) -> str:
+    return "\n".join(rows)
+
+
+def _cell(value: object) -> str:
+    return "not measured" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
