@@ -24,7 +24,7 @@ def shared_data(repository: Path) -> Path:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What tests counted with ``record_property``: of a *matrix* how many of its cases passed, of the *hostile* corpus how each was answered."""
+    """What tests told by ``record_property``: of a *matrix* how many cases passed, of the *hostile* corpus how each was answered."""
     reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, []) if report.when == "call"]
     matrices: dict[str, list[bool]] = {}
     for report in reports:
