@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,7 +63,9 @@ def labwright(capfd: pytest.CaptureFixture[str]) -> Labwright:
 
     def call(*words: str | Path) -> Said:
         capfd.readouterr()
-        code = main([str(word) for word in words])
+        # Python's streams on the descriptors themselves, as in a process of its own: a run keeps a log of those.
+        with open(1, "w", closefd=False) as out, open(2, "w", closefd=False) as err, redirect_stdout(out), redirect_stderr(err):
+            code = main([str(word) for word in words])
         return Said(code, *capfd.readouterr())
 
     return call

@@ -125,7 +125,8 @@ def test_no_word_at_all_shows_help_and_is_an_error(labwright) -> None:
 
 def test_json_of_a_run_is_all_that_goes_to_standard_output(study: Path) -> None:
     # A process of its own: what a step prints past Python counts too.
-    code = f"import sys\nsys.path.insert(0, {str(Path(__file__).parent / 'site')!r})\nfrom labwright.cli.main import main\nsys.exit(main(sys.argv[1:]))"
+    site = str(Path(__file__).parent / "site")
+    code = f"import sys\nsys.path.insert(0, {site!r})\nfrom labwright.cli.main import main\nsys.exit(main(sys.argv[1:]))"
     outcome = subprocess.run([sys.executable, "-c", code, "run", "study.yaml", "--json"], capture_output=True, text=True, check=False)
     assert outcome.returncode == 0, outcome.stderr
     told = json.loads(outcome.stdout)

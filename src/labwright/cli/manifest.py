@@ -1,7 +1,7 @@
 """What recipes offer, written down ahead of time, so that help and completion need to import none of them.
 
-The shipped ``manifest.json`` holds the recipes of this package (``labwright.cli.pages`` rewrites it). Those of third parties are written to a
-cache of the user's by ``labwright complete install`` and ``labwright list recipes``.
+The shipped ``manifest.json`` holds the recipes of this package (``labwright.cli.pages`` rewrites it). Those of third
+parties are written to a cache of the user's by ``labwright complete install`` and ``labwright list recipes``.
 """
 
 from __future__ import annotations

@@ -179,7 +179,13 @@ VERBS: tuple[Verb, ...] = (
         "print what a run printed",
         (
             _PLACE._replace(count=""),
-            Argument("name", "name of a run or its beginning, where PLACE is not a run itself; of several the one last active", "RUN", "run", count="?"),
+            Argument(
+                "name",
+                "a run or the beginning of its name, where PLACE is not a run itself; of several the one last active",
+                "RUN",
+                "run",
+                count="?",
+            ),
             _RUNS,
             Argument("--follow", "go on as lines come, until the run ends", short="-f"),
             Argument("--lines", "only the last N lines", "N", short="-n"),

@@ -55,6 +55,8 @@ class TrainOptions(Options):
 class EvaluateOptions(Options):
     """Compare guess and mean."""
 
+    scale: float = option(1.0, gt=0)
+    """Distances are multiplied by this."""
     note: str | None = option(None, effect=False)
     """Free words."""
 

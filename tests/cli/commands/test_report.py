@@ -1,0 +1,36 @@
+"""``report``: a page about the runs that the study's options mean, or about runs that are named."""
+
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+
+import pytest
+
+from labwright.cli.commands.report import with_inputs
+from labwright.runs.run import Run
+
+pytest.importorskip("plotly")
+
+
+def test_the_page_shows_the_planned_runs(labwright, study: Path) -> None:
+    said = labwright("report", "study.yaml")
+    assert said.code == 66
+    assert "labwright run" in said.err
+    labwright("run", "study.yaml", "--sweep", "train.guess=1,2", "--quiet")
+    told = labwright("report", "study.yaml", "--set", "train.guess=2", "--json").json
+    assert len(told["runs"]) == 4
+    assert Path(told["report"]) == study.parent / "report.html"
+    text = Path(told["report"]).read_text(encoding="utf-8")
+    assert all(name in text for name in told["runs"])
+
+
+def test_named_runs_come_with_what_fed_them(labwright, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    labwright("run", "study.yaml", "--quiet")
+    (evaluate,) = Path("runs").glob("evaluate-*")
+    assert [run.step for run in with_inputs([Run.open(evaluate), Run.open(evaluate)])] == ["pack", "train", "evaluate"]
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    page = tmp_path / "page.html"
+    assert labwright("report", evaluate, "--to", page, "--open").out == f"{page}\n"
+    assert opened == [page.as_uri()]
