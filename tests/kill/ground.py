@@ -53,9 +53,7 @@ class Ground:
                 shutil.copytree(run.folder, runs / run.name)
         return runs
 
-    def start(
-        self, runs: Path, *sets: str, fault: str = "", before: Callable[[], None] | None = None, words: Sequence[str] = ()
-    ) -> Command:
+    def start(self, runs: Path, *sets: str, fault: str = "", before: Callable[[], None] | None = None) -> Command:
         """Start ``labwright run`` on the study, with its runs in ``runs``."""
         options = [word for one in (*OPTIONS, *sets) for word in ("--set", one)]
         said = self.folder / f"said-{next(_numbers)}"
