@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -140,3 +143,17 @@ def test_thresholds_go_with_the_area() -> None:
     assert thresholds(0.5) == Thresholds(7, 3)
     assert thresholds(2.0) == Thresholds(120, 60)
     assert thresholds(0.5, core_min_px=120, isolated_border_min_px=60) == Thresholds(30, 15)
+
+
+def test_without_a_folder_for_compiled_code_it_works_and_says_so_once() -> None:
+    code = """
+import tempfile
+def refuse(*_, **__): raise PermissionError(13, "read-only")
+tempfile.TemporaryFile = refuse
+import numpy as np
+from labwright.cells.instances import instances
+print(instances(np.pad(np.ones((12, 12), np.uint8), 2)).max())
+"""
+    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert outcome.stdout == "1\n", outcome.stderr
+    assert outcome.stderr.count("NUMBA_CACHE_DIR") == 1

@@ -7,7 +7,10 @@ depend on the order of the work as it does when cores grow ring by ring.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import cc3d
 import numba
@@ -16,6 +19,7 @@ from numpy.typing import NDArray
 
 from labwright.cells.target import BACKGROUND, CORE
 
+F = TypeVar("F", bound=Callable[..., Any])
 Labels = NDArray[np.uint16] | NDArray[np.uint32]
 Numbers = NDArray[np.uint32]
 SHARED = np.uint32(0xFFFFFFFF)
@@ -74,12 +78,31 @@ def instances(classes: NDArray[np.uint8], *, core_min_px: int = 30, isolated_bor
     return labels
 
 
+def _compiled(function: F) -> F:
+    """Compile on first use, and keep the code for the next process where there is a folder for it."""
+    made: Any
+    try:
+        made = numba.njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # numba finds no folder that it can write
+        _say_that_nothing_is_kept()
+        made = numba.njit(nogil=True)(function)
+    return made  # type: ignore[no-any-return]
+
+
+@functools.cache
+def _say_that_nothing_is_kept() -> None:
+    logging.getLogger("labwright").warning(
+        "compiled code can be kept nowhere: each process compiles it again, which takes some seconds; "
+        "set NUMBA_CACHE_DIR to a folder that can be written"
+    )
+
+
 def _connected(mask: NDArray[np.bool_]) -> tuple[Numbers, int]:
     numbers, count = cc3d.connected_components(mask, connectivity=4, return_N=True, out_dtype=np.uint32)
     return numbers.astype(np.uint32, copy=False), int(count)
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def survey(
     cores: Numbers, pieces: Numbers, core_count: int, piece_count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -100,7 +123,7 @@ def survey(
     return core_px, piece_px, piece_of
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def share_out(cores: Numbers, pieces: Numbers, numbers: Numbers, owners: Numbers, labels: Labels) -> None:
     """Write the label of each pixel: the owner of its piece, or the nearest core where a piece has several.
 
