@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tools.make_findings_pages import pages
-
 from labwright.cells.findings import CATALOGUE
 from labwright.data.findings import GENERIC
+from tools.make_findings_pages import pages
 
 
 def test_the_pages_are_what_the_catalogues_and_the_checks_give(repository: Path) -> None:
