@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -184,17 +184,17 @@ class Desk:
     def conduct(self, *sets: str, **options: Any) -> dict[str, Result]:
         return {result.step: result for result in conduct(self.study(*sets), quiet=True, **options)}
 
-    def start(self, *words: str, fault: str = "", **options: Any) -> subprocess.Popen[str]:
+    def start(self, *words: str, fault: str = "", python: Sequence[str] = ("-m", "labwright"), **options: Any) -> subprocess.Popen[str]:
         """``labwright`` with these words, in a process of its own; with ``fault``, killed there."""
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "LABWRIGHT_FAULT": fault}
         return subprocess.Popen(
-            [sys.executable, "-m", "labwright", *words],
+            [sys.executable, *python, *words],
             env=environment, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
         )  # fmt: skip
 
-    def labwright(self, *words: str, fault: str = "") -> subprocess.CompletedProcess[str]:
+    def labwright(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """The same, waited for."""
-        with self.start(*words, fault=fault) as process:
+        with self.start(*words, **options) as process:
             out, err = process.communicate(timeout=60)
         return subprocess.CompletedProcess(words, process.returncode, out, err)
 
