@@ -239,7 +239,7 @@ CORPUS: tuple[Hostile, ...] = (
     _study("unknown key", {"epochs: 2": "epoch: 2"}, "'train.epochs'"),
     _study("wrong type", {"batch_size: 4": "batch_size: four"}, "train.batch_size"),
     _study("duplicate keys", {"epochs: 2": "epochs: 2\n  epochs: 3"}, "epochs"),
-    _study("tag that names code", {"batch_size: 4": "batch_size: !!python/object/apply:os.mkdir ['{folder}/harm']"}, "python/object"),
+    _study("tag that names code", {"seed: 1": "seed: 1, tags: !!python/object/apply:os.mkdir ['{folder}/harm']"}, "python/object"),
     _study("alias bomb", {"recipe: cells": f"recipe: cells\n{_alias_bomb()}"}, "anchors"),
     _study("alias to itself", {"{seed: 1}": "&run {seed: *run}"}, "anchor"),
     _study(
