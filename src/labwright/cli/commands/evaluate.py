@@ -34,6 +34,7 @@ def _score(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"code": 0, **scores})
         return Exit.DONE
-    rows = [[name, value] for name, value in scalars(scores["summary"]).items()]
+    summary = scores["summary"]
+    rows = [[name, value] for name, value in scalars(summary.get("overall", summary)).items()]
     print_table(["figure", "value"], rows, title=f"{arguments.predictions} against {arguments.truth}")
     return Exit.DONE
