@@ -1,0 +1,149 @@
+"""The plan says which run each step is, from the options alone, and what has to be done for it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from labwright.runs.errors import DataError, MissingError
+from labwright.runs.run import Run
+from labwright.study.plan import changed_sources, create, differences, done_runs, options_of, runs_folder
+from tests.parts.toy_recipe import Desk
+
+
+def names(desk: Desk, *sets: str) -> dict[str, str]:
+    return {name: planned.folder.name for name, planned in desk.plan(*sets).items()}
+
+
+def test_planning_writes_nothing(desk: Desk) -> None:
+    before = sorted(desk.folder.rglob("*"))
+    planned = desk.plan()
+    assert [one.state for one in planned.values()] == ["absent"] * 4
+    assert sorted(desk.folder.rglob("*")) == before
+    for one in planned.values():
+        assert one.folder == (desk.folder / "runs" / f"{one.name}-{one.fingerprint[:10]}").resolve()
+
+
+@pytest.mark.parametrize(
+    ("change", "renamed"),
+    [
+        ("count.letters=2", {"count", "gate", "fit", "sum"}),
+        ("gate.most=7", {"gate"}),
+        ("fit.rounds=4", {"fit", "sum"}),
+        ("sum.title=total", {"sum"}),
+        ("run.seed=4", {"count", "gate", "fit", "sum"}),
+        ("count.sleep_s=1", set()),
+        ("run.on.workers=7", set()),
+        ("run.on.threads=7", set()),
+        ("run.name=other", set()),
+        ("run.tags=[a]", set()),
+        ("run.folder=/elsewhere", set()),
+    ],
+)
+def test_a_run_has_another_name_where_its_result_may_differ(desk: Desk, change: str, renamed: set[str]) -> None:
+    before, after = names(desk), names(desk, change)
+    assert {name for name in before if before[name] != after[name]} == renamed
+
+
+def test_names_follow_the_raw_files_by_name_and_size_wherever_they_lie(desk: Desk, tmp_path: Path) -> None:
+    before = names(desk)
+    shutil.copytree(desk.texts, tmp_path / "moved")
+    assert names(desk, f"count.source={tmp_path / 'moved'}") == before
+    (tmp_path / "moved" / "d.txt").write_text("more")
+    assert names(desk, f"count.source={tmp_path / 'moved'}") != before
+
+
+def test_a_step_is_planned_with_what_it_needs(desk: Desk) -> None:
+    assert list(desk.plan(steps=["count"])) == ["count"]
+    assert list(desk.plan(steps=["gate"])) == ["count", "gate"]
+    assert list(desk.plan(steps=["fit"])) == ["count", "gate", "fit"]
+    assert list(desk.plan(steps=["sum"])) == ["count", "gate", "fit", "sum"]
+    desk.conduct(step="fit")
+    assert list(desk.plan(steps=["sum"])) == ["count", "fit", "sum"], "what is trained has passed its gate"
+
+
+def test_nothing_is_planned_behind_a_chosen_run(desk: Desk) -> None:
+    done = desk.conduct(step="fit")["fit"].folder
+    shutil.rmtree(desk.folder / "runs" / desk.plan()["gate"].folder.name)
+    planned = desk.plan("fit.rounds=9", steps=["fit"], chosen={"fit": done})
+    assert list(planned) == ["fit"]
+    assert planned["fit"].given
+    assert planned["fit"].folder == done
+    assert planned["fit"].options.rounds == 3, "its options are those it was made with"
+
+
+def test_a_chosen_run_has_to_be_done(desk: Desk) -> None:
+    run = desk.created("count")
+    with pytest.raises(MissingError, match="the run is ready, not done"):
+        desk.plan(chosen={"count": run.folder})
+
+
+def test_where_runs_lie(desk: Desk, tmp_path: Path) -> None:
+    assert runs_folder(desk.study()) == (desk.folder / "runs").resolve()
+    assert runs_folder(desk.study(f"run.folder={tmp_path}")) == tmp_path.resolve()
+    assert runs_folder(desk.study(f"run.folder={tmp_path}"), tmp_path / "b") == (tmp_path / "b").resolve()
+
+
+def test_the_description_holds_all_that_the_run_was_made_from(desk: Desk) -> None:
+    count = desk.created("count", "count.letters=2", "run.name=first", "run.tags=[a, b]", "run.on.threads=5")
+    description = Run.open(count.folder).description
+    assert description["recipe"] == "counting"
+    assert description["seed"] == 3
+    assert description["options"]["letters"] == 2
+    assert description["origins"] == {"letters": "--set", "source": "study.yaml:2"}
+    assert description["sources"][0] == {"name": "a.txt", "size": 13}
+    assert (description["name"], description["tags"]) == ("first", ["a", "b"])
+    assert description["machine"]["threads"] == 5
+    assert {"host", "python", "versions"} <= description["machine"].keys()
+    desk.conduct(step="count")
+    gate = desk.created("gate")
+    assert gate.inputs == {"count": desk.plan()["count"].folder}
+
+
+def test_a_run_that_exists_keeps_its_description(desk: Desk) -> None:
+    first = desk.created("count", "run.on.threads=1")
+    created = first.description["created"]
+    again = desk.created("count", "run.on.threads=2")
+    assert again.folder == first.folder
+    assert (again.description["created"], again.description["machine"]["threads"]) == (created, 1)
+
+
+def test_only_a_file_with_another_time_is_read_again(desk: Desk) -> None:
+    desk.conduct(step="count")
+    planned = desk.plan()["count"]
+
+    def refuse(path: Path) -> str:
+        raise AssertionError(f"{path} was read")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("labwright.runs.publish.digest", refuse)
+        assert changed_sources(planned.run, planned.sources) == []
+    path = desk.texts / "a.txt"
+    path.write_text(path.read_text().upper())
+    assert changed_sources(planned.run, planned.sources) == ["a.txt"]
+    assert desk.plan()["count"].state == "stale"
+
+
+def test_differences_name_the_options_that_count(desk: Desk) -> None:
+    desk.conduct("fit.rate=0.25", step="fit")
+    (run,) = done_runs(desk.folder / "runs", "counting", "fit")
+    assert differences(desk.plan("fit.sleep_s=0.1")["fit"], run) == ["rate: 0.25 there, 0.5 planned"]
+    assert differences(desk.plan("fit.rate=0.25")["fit"], run) == []
+    assert done_runs(desk.folder / "runs", "cells", "fit") == []
+
+
+def test_a_run_of_another_version_is_no_obstacle(desk: Desk) -> None:
+    desk.conduct(step="fit")
+    (run,) = done_runs(desk.folder / "runs", "counting", "fit")
+    run.description["options"]["momentum"] = 0.9
+    with pytest.raises(DataError, match="do not fit this version"):
+        options_of(run, desk.plan()["fit"].step)
+    assert differences(desk.plan()["fit"], run) == ["its options do not fit this version of fit"]
+
+
+def test_the_newest_done_run_comes_first(desk: Desk) -> None:
+    folders = [desk.conduct(f"fit.rounds={rounds}", step="fit")["fit"].folder.name for rounds in (1, 2, 3)]
+    create(desk.plan("fit.rounds=4")["fit"], desk.study("fit.rounds=4"))
+    assert [run.name for run in done_runs(desk.folder / "runs", "counting", "fit")] == folders[::-1]
