@@ -59,13 +59,13 @@ def parse(verb: Verb, words: Sequence[str]) -> argparse.Namespace:
 
 def _add(parser: argparse.ArgumentParser, argument: Argument) -> None:
     if not argument.is_flag:
-        nargs = argument.count or None
+        nargs = argument.times or None
         parser.add_argument(argument.attribute, nargs=nargs, metavar=argument.value)
         return
     names = (argument.short, argument.name) if argument.short else (argument.name,)
     if not argument.value:
         parser.add_argument(*names, action="store_true", dest=argument.attribute)
-    elif argument.count == "*":
+    elif argument.times == "*":
         parser.add_argument(*names, action="append", default=[], dest=argument.attribute, metavar=argument.value)
     else:
         parser.add_argument(*names, dest=argument.attribute, metavar=argument.value, required=argument.required)

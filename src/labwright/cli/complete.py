@@ -120,14 +120,14 @@ def _flag(verb: Verb, word: str) -> Argument | None:
 
 
 def _flags(verb: Verb, before: list[str]) -> list[Candidate]:
-    return [(flag.name, flag.help) for flag in verb.flags if flag.count == "*" or flag.name not in before]
+    return [(flag.name, flag.help) for flag in verb.flags if flag.times == "*" or flag.name not in before]
 
 
 def _positional(verb: Verb, index: int) -> Argument | None:
     arguments = verb.positionals
     if index < len(arguments):
         return arguments[index]
-    return arguments[-1] if arguments and arguments[-1].count in ("*", "+") else None
+    return arguments[-1] if arguments and arguments[-1].times in ("*", "+") else None
 
 
 def _values(argument: Argument, current: str, context: _Context) -> Iterator[Candidate]:

@@ -43,7 +43,7 @@ def usage(verb: Verb) -> str:
     words += [_positional(argument) for argument in verb.positionals]
     for flag in verb.flags:
         text = spelling(flag)
-        words.append(text if flag.required else f"[{text}]{'…' if flag.count == '*' else ''}")
+        words.append(text if flag.required else f"[{text}]{'…' if flag.times == '*' else ''}")
     return " ".join(words)
 
 
@@ -131,7 +131,7 @@ def _every_line(manifest: dict[str, Any]) -> Iterator[str]:
 
 def _positional(argument: Argument) -> str:
     text = f"{{{'|'.join(argument.choices)}}}" if argument.choices else argument.value
-    return {"?": f"[{text}]", "+": f"{text} [{text}…]", "*": f"[{text}…]"}.get(argument.count, text)
+    return {"?": f"[{text}]", "+": f"{text} [{text}…]", "*": f"[{text}…]"}.get(argument.times, text)
 
 
 def _rows(rows: list[tuple[str, str]], width: int) -> list[str]:

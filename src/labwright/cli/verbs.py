@@ -20,7 +20,7 @@ class Argument(NamedTuple):
     kind: str = ""
     """What completes it: study, place, step, option, parameter, run, recipe, finding, verb, folder, file."""
     choices: tuple[str, ...] = ()
-    count: str = ""
+    times: str = ""
     """``?`` may be left out, ``+`` one or more, ``*`` any number (for a flag: may be repeated); else exactly one."""
     short: str = ""
     required: bool = False
@@ -57,15 +57,15 @@ class Verb(NamedTuple):
         return tuple(argument for argument in self.arguments if not argument.is_flag)
 
 
-_STUDY = Argument("study", "study file, or several that are merged in order", "STUDY", "study", count="+")
+_STUDY = Argument("study", "study file, or several that are merged in order", "STUDY", "study", times="+")
 _PLACE = Argument(
-    "place", "study file, folder of a study, folder of runs, or one run; the current folder by default", "PLACE", "place", count="?"
+    "place", "study file, folder of a study, folder of runs, or one run; the current folder by default", "PLACE", "place", times="?"
 )
-_SET = Argument("--set", "set an option, such as train.epochs=5", "OPTION=VALUE", "option", count="*")
-_PARAM = Argument("--param", "set a parameter of the study, such as data=/elsewhere", "NAME=VALUE", "parameter", count="*")
+_SET = Argument("--set", "set an option, such as train.epochs=5", "OPTION=VALUE", "option", times="*")
+_PARAM = Argument("--param", "set a parameter of the study, such as data=/elsewhere", "NAME=VALUE", "parameter", times="*")
 _RUNS = Argument("--runs", "where run folders lie, instead of what the study says", "DIR", "folder")
 _RUN = Argument(
-    "--run", "take this run for its step instead of the planned one (name, beginning of a name, or path)", "RUN", "run", count="*"
+    "--run", "take this run for its step instead of the planned one (name, beginning of a name, or path)", "RUN", "run", times="*"
 )
 _STEP = Argument("--step", "this step and what it needs; all steps by default", "STEP", "step")
 _SWEEP = Argument(
@@ -73,7 +73,7 @@ _SWEEP = Argument(
     "one run for each value, such as train.learning_rate=1e-3,3e-4; several sweeps are crossed",
     "OPTION=V1,V2",
     "option",
-    count="*",
+    times="*",
 )
 _DRY = Argument("--dry-run", "open the sources, write nothing, and say what each step would read and make")
 _JSON = Argument("--json", "print JSON, and nothing else, on standard output")
@@ -98,7 +98,7 @@ VERBS: tuple[Verb, ...] = (
         START,
         "run a recipe's bundled sample study and write its report",
         (
-            Argument("recipe", "name of a recipe; cells by default", "RECIPE", "recipe", count="?"),
+            Argument("recipe", "name of a recipe; cells by default", "RECIPE", "recipe", times="?"),
             Argument("--to", "folder for the study; ./labwright-demo-RECIPE by default", "DIR", "folder"),
             _OPEN,
             _JSON,
@@ -110,7 +110,7 @@ VERBS: tuple[Verb, ...] = (
         "new",
         START,
         "write a study file with every option, its default and its explanation",
-        (_RECIPE, Argument("folder", "folder for the study; the current one by default", "FOLDER", "folder", count="?")),
+        (_RECIPE, Argument("folder", "folder for the study; the current one by default", "FOLDER", "folder", times="?")),
         "labwright new cells my-study",
     ),
     Verb(
@@ -144,7 +144,7 @@ VERBS: tuple[Verb, ...] = (
         WORK,
         "short form of run --step evaluate; or score two folders without a study",
         (
-            _STUDY._replace(count="*"),
+            _STUDY._replace(times="*"),
             *_CONDUCT,
             _RECIPE_FLAG._replace(help="score two folders by this recipe's rules"),
             Argument("--predictions", "folder with predicted masks", "DIR", "folder"),
@@ -178,13 +178,13 @@ VERBS: tuple[Verb, ...] = (
         LOOK,
         "print what a run printed",
         (
-            _PLACE._replace(count=""),
+            _PLACE._replace(times=""),
             Argument(
                 "name",
                 "a run or the beginning of its name, where PLACE is not a run itself; of several the one last active",
                 "RUN",
                 "run",
-                count="?",
+                times="?",
             ),
             _RUNS,
             Argument("--follow", "go on as lines come, until the run ends", short="-f"),
@@ -197,7 +197,7 @@ VERBS: tuple[Verb, ...] = (
         LOOK,
         "write one self-contained HTML page about a study's runs",
         (
-            Argument("place", "study files, or run folders", "PLACE", "place", count="+"),
+            Argument("place", "study files, or run folders", "PLACE", "place", times="+"),
             *_STUDY_FLAGS,
             Argument("--to", "the file to write; report.html beside the study or the run by default", "FILE", "file"),
             _OPEN,
@@ -209,7 +209,7 @@ VERBS: tuple[Verb, ...] = (
         "energy",
         LOOK,
         "joules of each run by stage, with method, scope and coverage",
-        (Argument("place", "study files, folders of runs, or runs", "PLACE", "place", count="+"), _RUNS, _JSON),
+        (Argument("place", "study files, folders of runs, or runs", "PLACE", "place", times="+"), _RUNS, _JSON),
         "labwright energy study.yaml",
     ),
     Verb(
@@ -218,7 +218,7 @@ VERBS: tuple[Verb, ...] = (
         "list recipes, steps, runs, options or finding codes",
         (
             Argument(
-                "what", "what to list; runs by default", "WHAT", choices=("recipes", "steps", "runs", "findings", "options"), count="?"
+                "what", "what to list; runs by default", "WHAT", choices=("recipes", "steps", "runs", "findings", "options"), times="?"
             ),
             _PLACE,
             _RECIPE_FLAG._replace(help="only of this recipe"),
@@ -281,7 +281,7 @@ VERBS: tuple[Verb, ...] = (
                 "ACTION",
                 choices=("install", "uninstall", "script"),
             ),
-            Argument("shell", "the shell in use by default", "SHELL", choices=("bash", "zsh", "fish"), count="?"),
+            Argument("shell", "the shell in use by default", "SHELL", choices=("bash", "zsh", "fish"), times="?"),
         ),
         "labwright complete install",
     ),
@@ -290,7 +290,7 @@ VERBS: tuple[Verb, ...] = (
         ENVIRONMENT,
         "explain a verb, or print all verbs, recipes, steps and options",
         (
-            Argument("verb", "the verb to explain", "VERB", "verb", count="?"),
+            Argument("verb", "the verb to explain", "VERB", "verb", times="?"),
             Argument("--all", "every verb, recipe, step and option with type, default, unit and explanation"),
             Argument("--filter", "of these, only lines in which this regular expression occurs", "REGEX"),
         ),

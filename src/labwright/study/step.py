@@ -127,12 +127,13 @@ class Recipe:
     demo: str = ""
     """Folder name of the bundled sample study below ``labwright/<recipe>/sample``."""
     tools: Mapping[str, str] = field(default_factory=dict)
-    """What the recipe can do outside of a run, by name → "module:function"; written in code, never in a file."""
+    """What the recipe offers outside of a run, by name → "module:attribute"; written in code, never in a file.
+    Known names: ``evaluate_folders(predictions, truth, size)``, ``export_weights(run, to)``, ``findings`` (a catalogue of codes)."""
 
-    def tool(self, name: str) -> Callable[..., Any]:
-        """The function behind a tool; KeyError where the recipe has none of that name."""
-        module, _, function = self.tools[name].partition(":")
-        return getattr(importlib.import_module(module), function)  # type: ignore[no-any-return]
+    def tool(self, name: str) -> Any:
+        """The function or table behind a tool; KeyError where the recipe has none of that name."""
+        module, _, attribute = self.tools[name].partition(":")
+        return getattr(importlib.import_module(module), attribute)
 
     def step(self, name: str) -> LazyStep[Any]:
         for step in self.steps:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from labwright.cli import places, scan
@@ -67,10 +67,7 @@ def _runs(arguments: argparse.Namespace) -> Table:
         description = run.description
         if arguments.recipe and description["recipe"] != arguments.recipe:
             continue
-        figures = run.figures()
-        if not arguments.json:
-            numbers = [f"{name} {value:.4g}" for name, value in figures.items() if isinstance(value, float)]
-            figures = ", ".join(numbers[:MOST_FIGURES])
+        figures = run.figures() if arguments.json else _headlines(run.figures())
         energy = run.energy() if arguments.json else in_words(run.energy())
         rows.append(
             [
@@ -84,6 +81,11 @@ def _runs(arguments: argparse.Namespace) -> Table:
             ]
         )
     return ("run", "state", "name", "tags", "figures", "energy", "created"), rows
+
+
+def _headlines(figures: Mapping[str, Any]) -> str:
+    numbers = [f"{name} {value:.4g}" for name, value in figures.items() if isinstance(value, float)]
+    return ", ".join(numbers[:MOST_FIGURES])
 
 
 def _explain(code: str, as_json: bool) -> int:
