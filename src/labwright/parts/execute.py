@@ -109,12 +109,20 @@ def finish_run(run: Run, *, quiet: bool = False) -> Exit:
 
 
 def frozen_parts(run: Run) -> list[Part] | None:
-    """The parts fixed at the start of the run; None before that."""
+    """The parts fixed at the start of the run; None before that.
+
+    Raises:
+        DataError: the list was damaged.
+    """
     try:
         rows = json.loads((run.folder / "parts.json").read_text(encoding="utf-8"))
+        if not isinstance(rows, list):
+            raise TypeError
+        return [Part(row["id"], row["cost"], tuple(row["after"])) for row in rows]
     except FileNotFoundError:
         return None
-    return [Part(row["id"], row["cost"], tuple(row["after"])) for row in rows]
+    except (ValueError, TypeError, KeyError) as error:
+        raise DataError("parts.json is not a list of parts", where=str(run.folder), todo="Remove the folder and run again.") from error
 
 
 def _complete(run: Run) -> bool:
