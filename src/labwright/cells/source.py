@@ -17,7 +17,7 @@ from typing import NamedTuple
 from labwright.cells.findings import finding
 from labwright.cells.source_options import SourceOptions
 from labwright.data.findings import Finding
-from labwright.runs.errors import MissingError
+from labwright.runs.errors import DataError, MissingError
 from labwright.study.messages import nearest
 from labwright.study.step import RawFile
 
@@ -69,6 +69,7 @@ def scan(options: SourceOptions) -> Listing:
 
     Raises:
         MissingError: the folder, a named sequence or a named mask folder is not there; says what is there instead.
+        DataError: a folder's name is no text.
     """
     path = Path(os.path.abspath(options.path))
     if not path.is_dir():
@@ -82,6 +83,11 @@ def scan(options: SourceOptions) -> Listing:
     chosen = _choose(options.sequences, [name for name in available if base / name not in mask_folders.values()], path)
     if options.masks and not any(mask_folders[name] for name in chosen):
         raise _no_masks(base, chosen[0], options.masks)
+
+    for name in (base.name, *chosen):
+        # It becomes part of identities, which go into tables and JSON.
+        if not name.isprintable():
+            raise DataError("the folder's name is not readable text", where=ascii(name), todo="Rename the folder.")
 
     sequences: dict[str, tuple[Frame, ...]] = {}
     findings: list[Finding] = []

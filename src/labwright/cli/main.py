@@ -6,6 +6,7 @@ else is our fault (70), and its traceback goes to a file.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,10 @@ from labwright.runs.errors import Exit, LabwrightError
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        # A file's name may be no text at all; that must not break the line that names it.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     if words[:1] == ["__complete"]:
         from labwright.cli.complete import answer
 
