@@ -59,7 +59,7 @@ def judge(case: Hostile, answer: Answer, runs: Path, tell: Tell) -> None:
         (error,) = errors
         assert error.startswith("labwright: ")
         assert case.expect_text in error
-    assert not [path for path in runs.rglob(f"{TEMPORARY}*")]
+    assert not list(runs.rglob(f"{TEMPORARY}*"))
 
 
 def run_of(step: str, runs: Path) -> Run:
@@ -89,9 +89,9 @@ def test_bad_data_become_a_finding_and_good_data_are_packed(tmp_path: Path, case
 @cases("study")
 def test_a_bad_study_is_refused_before_anything_is_written(tmp_path: Path, case: Hostile, record_property: Tell) -> None:
     study = case.make(tmp_path)
-    before = {path for path in tmp_path.rglob("*")}
+    before = set(tmp_path.rglob("*"))
     judge(case, labwright(study), tmp_path / "runs", record_property)
-    written = {path for path in tmp_path.rglob("*")} - before
+    written = set(tmp_path.rglob("*")) - before
     assert {path.name for path in written} == {"said", "out.txt", "err.txt"}
 
 

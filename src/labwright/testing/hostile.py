@@ -91,6 +91,25 @@ def _one_pixel(path: Path, value: float) -> None:
     _change(path, lambda pixels: np.where(np.arange(pixels.size).reshape(pixels.shape) == 100, np.float32(value), pixels))
 
 
+def _damage(path: Path) -> None:
+    """The header is whole, the compressed pixels are not."""
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 100] = bytes(100)
+    path.write_bytes(content)
+
+
+def _claim_gigapixels(path: Path) -> None:
+    with tifffile.TiffFile(path, mode="r+") as file:
+        for tag in ("ImageWidth", "ImageLength", "RowsPerStrip"):
+            file.pages[0].tags[tag].overwrite(400_000)
+
+
+def _unreadable_name(path: Path) -> None:
+    """A name in an encoding other than UTF-8, as old disks hold them."""
+    os.rename(path, os.fsencode(path.with_name("t003")) + b"\xe4.tif")
+
+
 def _relabelled(label: float, dtype: type[np.number[Any]]) -> Callable[[NDArray[Any]], NDArray[Any]]:
     return lambda labels: np.where(labels == 1, np.array(label, dtype), labels.astype(dtype))
 
@@ -137,6 +156,17 @@ def _study(name: str, changes: Mapping[str, str], text: str, expect: Exit = Exit
         return _edited(_plain(folder), {old: new.replace("{folder}", str(folder)) for old, new in changes.items()})
 
     return Hostile(name, "study", make, expect, expect_text=text)
+
+
+def _file(name: str, content: bytes, text: str) -> Hostile:
+    """A study file of which nothing can be made."""
+
+    def make(folder: Path) -> Path:
+        study = _plain(folder)
+        study.write_bytes(content)
+        return study
+
+    return Hostile(name, "study", make, Exit.STUDY, expect_text=text)
 
 
 def _edited(study: Path, changes: Mapping[str, str]) -> Path:
@@ -212,7 +242,11 @@ CORPUS: tuple[Hostile, ...] = (
     _data("truncated image", "CEL010", lambda data: _shorten(_image(data))),
     _data("truncated mask", "CEL010", lambda data: _shorten(_mask(data))),
     _data("empty file", "CEL010", lambda data: _image(data).write_bytes(b"")),
+    _data("damaged pixels", "CEL010", lambda data: _damage(_image(data))),
+    _data("header that claims 160 gigapixels", "CEL010", lambda data: _claim_gigapixels(_image(data))),
     _data("text named as a TIFF", "CEL010", lambda data: _image(data).write_text("<html>404 Not Found</html>", encoding="utf-8")),
+    _data("folder named as a frame", "CEL001", lambda data: (_image(data).unlink(), _image(data).mkdir())),
+    _data("file name that is not UTF-8", "CEL001", lambda data: _unreadable_name(_image(data))),
     _data("colour image", "CEL011", lambda data: _colour(_image(data))),
     _data("colour mask", "CEL011", lambda data: _colour(_mask(data))),
     _data("several planes", "CEL012", lambda data: _stack(_image(data))),
@@ -225,6 +259,7 @@ CORPUS: tuple[Hostile, ...] = (
     _data("image and mask of different sizes", "CEL020", lambda data: _change(_mask(data), lambda labels: labels[:, :-4])),
     _data("negative label", "CEL021", lambda data: _change(_mask(data), _relabelled(-1, np.int16))),
     _data("fractional label", "CEL021", lambda data: _change(_mask(data), _relabelled(0.5, np.float32))),
+    _data("label beyond 32 bits", "CEL021", lambda data: _change(_mask(data), _relabelled(2**40, np.uint64))),
     _data("empty mask", "CEL022", lambda data: _change(_mask(data), np.zeros_like), Exit.DONE),
     _data("label above 65,535", "CEL023", lambda data: _change(_mask(data), _relabelled(70_000, np.uint32)), Exit.DONE),
     _data("more than 65,535 labels", "CEL023", _many_labels, Exit.DONE),
@@ -236,6 +271,12 @@ CORPUS: tuple[Hostile, ...] = (
     _study("missing data folder", {"/data": "/dat"}, "'data'", Exit.MISSING),
     _study("unknown sequence", {"kind: ctc": "kind: ctc, sequences: ['O1']"}, "01, 02", Exit.MISSING),
     _study("unknown mask folder", {"kind: ctc": "kind: ctc, masks: '{sequence}_GT/SEGM'"}, "'{sequence}_GT/SEG'", Exit.MISSING),
+    _file("empty study", b"", "empty"),
+    _file("study that is not UTF-8", "recipe: zell\xe9".encode("latin-1"), "UTF-8"),
+    _file("study that is not YAML", b"recipe: cells\ntrain: {epochs: 2", "not closed"),
+    _file("study that is a list", b"- recipe: cells\n", "mapping"),
+    _file("study nested without end", b"[" * 10_000, "nested"),
+    _file("unknown recipe", b"recipe: cell\n", "'cells'"),
     _study("unknown key", {"epochs: 2": "epoch: 2"}, "'train.epochs'"),
     _study("wrong type", {"batch_size: 4": "batch_size: four"}, "train.batch_size"),
     _study("duplicate keys", {"epochs: 2": "epochs: 2\n  epochs: 3"}, "epochs"),
