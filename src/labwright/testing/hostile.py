@@ -102,7 +102,12 @@ def _damage(path: Path) -> None:
 def _claim_gigapixels(path: Path) -> None:
     with tifffile.TiffFile(path, mode="r+") as file:
         for tag in ("ImageWidth", "ImageLength", "RowsPerStrip"):
-            file.pages[0].tags[tag].overwrite(400_000)
+            file.pages.first.tags[tag].overwrite(400_000)
+
+
+def _folder_instead(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
 
 
 def _unreadable_name(path: Path) -> None:
@@ -245,7 +250,7 @@ CORPUS: tuple[Hostile, ...] = (
     _data("damaged pixels", "CEL010", lambda data: _damage(_image(data))),
     _data("header that claims 160 gigapixels", "CEL010", lambda data: _claim_gigapixels(_image(data))),
     _data("text named as a TIFF", "CEL010", lambda data: _image(data).write_text("<html>404 Not Found</html>", encoding="utf-8")),
-    _data("folder named as a frame", "CEL001", lambda data: (_image(data).unlink(), _image(data).mkdir())),
+    _data("folder named as a frame", "CEL001", lambda data: _folder_instead(_image(data))),
     _data("file name that is not UTF-8", "CEL001", lambda data: _unreadable_name(_image(data))),
     _data("colour image", "CEL011", lambda data: _colour(_image(data))),
     _data("colour mask", "CEL011", lambda data: _colour(_mask(data))),
