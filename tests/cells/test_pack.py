@@ -18,7 +18,7 @@ from labwright.cells.target import border_core
 from labwright.data.packs import Pack
 from labwright.parts.conduct import conduct
 from labwright.parts.execute import execute
-from labwright.runs.errors import MissingError
+from labwright.runs.errors import MissingError, StudyError
 from labwright.runs.publish import digest, manifest
 from labwright.runs.run import Run
 from labwright.study.plan import create, plan
@@ -271,6 +271,12 @@ def test_where_nothing_can_be_read_nothing_is_packed(tmp_path: Path) -> None:
         path.write_bytes(b"")
     with pytest.raises(MissingError, match="no image can be read"):
         packed(study)
+
+
+def test_a_frame_in_two_splits_is_refused_before_anything_is_packed(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="01, frame 0: the splits train and validate both select it"):
+        packed(tiny(tmp_path, split='{train: ["01"], validate: ["0*"]}'))
+    assert not list((tmp_path / "runs").rglob("c"))
 
 
 def test_a_dry_run_tells_what_would_be_made(study: Path) -> None:

@@ -7,6 +7,7 @@ place in the arrays stays zero and its item has no split, so that a bad file mov
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,8 +66,11 @@ def layout(options: PackOptions) -> Layout:
 
     Raises:
         MissingError: a folder is missing, or none of its images can be read.
+        StudyError: two splits claim the same frame.
     """
     listing = scan(options.source)
+    for frame in itertools.chain.from_iterable(listing.sequences.values()):
+        assign(options.split, frame.sequence, frame.frame)
     specs, findings = {}, list(listing.findings)
     compression = None if options.compression == "none" else options.compression
     for sequence, frames in listing.sequences.items():
