@@ -38,6 +38,7 @@ CASES = (
     ("train", "checkpoint:before-write"),
     ("train", "checkpoint:before-rename@8"),
     ("train", "checkpoint:after-rename@9"),
+    ("train", "checkpoint:before-rename@20"),
     ("train", "train:step@5"),
     ("train", "train:before-validate@2"),
     ("train", "train:in-validate@5"),

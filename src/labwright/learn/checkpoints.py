@@ -22,7 +22,7 @@ from labwright.runs.faults import fault
 from labwright.runs.plain import encoder
 
 BEST = "best.json"
-_canonical = encoder(sort_keys=True, separators=(",", ":"))
+_compact = encoder(separators=(",", ":"))
 
 
 class Checkpoints:
@@ -128,5 +128,6 @@ def first_valid(candidates: list[Path], say: Callable[[str], None]) -> Path | No
 
 
 def _sealed(state: Mapping[str, Any]) -> dict[str, Any]:
-    canonical = _canonical(state)
-    return {"sha256": hashlib.sha256(canonical).hexdigest(), "state": json.loads(canonical)}
+    # Names keep their order: the figures of the best validation are shown in it, also after a resume.
+    compact = _compact(state)
+    return {"sha256": hashlib.sha256(compact).hexdigest(), "state": json.loads(compact)}
