@@ -12,9 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.nn import functional
 
-from labwright.blocks.grid import grid
+from labwright.blocks.grid import tiled
 from labwright.cells.instances import instances, thresholds
 from labwright.cells.pixels import Intensity, intensity, nearest
 from labwright.cells.recipe import InstanceOptions, ViewOptions
@@ -71,26 +70,17 @@ class Segmenter:
                 masks = [nearest(instances(one, **limits), shape) for one in classes]
             yield from masks
 
-    @torch.no_grad()
     def classes(self, batch: torch.Tensor) -> NDArray[np.uint8]:
         """Class maps (B, h, w), 0 background, 1 core, 2 border, of normalised images (B, 1, h, w); in tiles where they are large."""
-        height, width = batch.shape[-2:]
-        if max(height, width) <= self.tile_px:
-            return self._forward(batch)
-        out = np.empty((len(batch), height, width), np.uint8)
-        # Tile corners keep to the network's pooling grid, so that a tile is pooled as the whole frame would be.
-        side = self.tile_px // self.multiple * self.multiple
-        halo = -(-self.halo_px // self.multiple) * self.multiple
-        for block in grid((height, width), (side, side), (halo, halo)):
-            out[:, *block.write] = self._forward(batch[:, :, *block.read])[:, *block.inner()]
-        return out
+        tile, halo = (self.tile_px, self.tile_px), (self.halo_px, self.halo_px)
+        frames = batch[:, 0].numpy()
+        return np.stack(list(tiled(self._forward, frames, block=tile, halo=halo, multiple=self.multiple, batch_size=self.batch_size)))
 
-    def _forward(self, batch: torch.Tensor) -> NDArray[np.uint8]:
-        height, width = batch.shape[-2:]
-        padding = (0, -width % self.multiple, 0, -height % self.multiple)
+    @torch.no_grad()
+    def _forward(self, frames: NDArray[np.float32]) -> NDArray[np.uint8]:
         with self.autocast():
-            scores = self.module(functional.pad(batch.to(self.device), padding))
-        maps: NDArray[np.uint8] = scores[..., :height, :width].argmax(1).to(torch.uint8).cpu().numpy()
+            scores = self.module(torch.from_numpy(frames)[:, None].to(self.device))
+        maps: NDArray[np.uint8] = scores.argmax(1).to(torch.uint8).cpu().numpy()
         return maps
 
 
