@@ -157,3 +157,18 @@ print(instances(np.pad(np.ones((12, 12), np.uint8), 2)).max())
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert outcome.stdout == "1\n", outcome.stderr
     assert outcome.stderr.count("NUMBA_CACHE_DIR") == 1
+
+
+def test_what_the_edge_cuts_off_may_be_smaller() -> None:
+    classes = np.zeros((40, 40), np.uint8)
+    classes[0:4, 4:8] = 1  # 16 px at the edge
+    classes[20:24, 20:24] = 1  # as large, in the middle
+    classes[36:40, 30:34] = 2  # border without a core, at the edge
+    classes[30:34, 4:8] = 2
+    limits = {"core_min_px": 20, "isolated_border_min_px": 20}
+    assert instances(classes, **limits).max() == 0
+    lenient = instances(classes, **limits, edge_share=0.5)
+    assert lenient.max() == 2
+    assert lenient[2, 6] == 1
+    assert lenient[38, 32] == 2
+    assert lenient[22, 22] == lenient[32, 6] == 0

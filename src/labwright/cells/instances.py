@@ -31,9 +31,11 @@ class Thresholds(NamedTuple):
 
     core_min_px: int = 30
     isolated_border_min_px: int = 15
+    edge_share: float = 1.0
+    """Share of both areas that suffices for what the frame's edge cuts off."""
 
 
-def thresholds(scale: float, core_min_px: float = 30.0, isolated_border_min_px: float = 15.0) -> Thresholds:
+def thresholds(scale: float, core_min_px: float = 30.0, isolated_border_min_px: float = 15.0, edge_share: float = 1.0) -> Thresholds:
     """The thresholds for classes at another resolution; areas go with the square of ``scale``.
 
     Args:
@@ -41,16 +43,20 @@ def thresholds(scale: float, core_min_px: float = 30.0, isolated_border_min_px: 
             0.5 where they are meant at 512 pixels and the frame is predicted at 256.
         core_min_px: a core of at most this area becomes border.
         isolated_border_min_px: a piece of border without a core is a cell if it is larger than this.
+        edge_share: share of both areas that suffices at the frame's edge; does not change with the scale.
     """
-    return Thresholds(int(core_min_px * scale**2), int(isolated_border_min_px * scale**2))
+    return Thresholds(int(core_min_px * scale**2), int(isolated_border_min_px * scale**2), edge_share)
 
 
-def instances(classes: NDArray[np.uint8], *, core_min_px: int = 30, isolated_border_min_px: int = 15) -> Labels:
+def instances(
+    classes: NDArray[np.uint8], *, core_min_px: int = 30, isolated_border_min_px: int = 15, edge_share: float = 1.0
+) -> Labels:
     """Instances of a map of classes.
 
     A core of at most ``core_min_px`` is border. A connected piece of foreground with one core is that
     core's, one with several is shared among them by distance, and one without a core is a cell of its own
-    if it is larger than ``isolated_border_min_px`` and dropped otherwise. Connected means by sides.
+    if it is larger than ``isolated_border_min_px`` and dropped otherwise. Of what touches the frame's edge only a
+    part is seen, so that ``edge_share`` of the two areas suffices there. Connected means by sides.
 
     Args:
         classes: (H, W) uint8 of 0 background, 1 core, 2 border, as ``argmax`` over a network's output.
@@ -63,19 +69,26 @@ def instances(classes: NDArray[np.uint8], *, core_min_px: int = 30, isolated_bor
     pieces, piece_count = _connected(classes != BACKGROUND)
     core_px, piece_px, piece_of = survey(cores, pieces, core_count, piece_count)
 
-    large = core_px > core_min_px
+    large = core_px > core_min_px * _leniency(cores, core_count, edge_share)
     numbers = np.where(large, np.cumsum(large, dtype=np.uint32), np.uint32(0))
     owners = np.zeros(piece_count + 1, np.uint32)
     owners[piece_of[large]] = numbers[large]
     cores_in = np.bincount(piece_of[large], minlength=piece_count + 1)
     owners[cores_in > 1] = SHARED
-    isolated = np.flatnonzero((cores_in == 0) & (piece_px > isolated_border_min_px))
+    isolated = np.flatnonzero((cores_in == 0) & (piece_px > isolated_border_min_px * _leniency(pieces, piece_count, edge_share)))
     count = int(large.sum()) + len(isolated)
     owners[isolated] = np.arange(count - len(isolated), count) + 1
 
     labels = np.empty(classes.shape, np.uint16 if count <= np.iinfo(np.uint16).max else np.uint32)
     share_out(cores, pieces, numbers, owners, labels)
     return labels
+
+
+def _leniency(numbers: Numbers, count: int, edge_share: float) -> NDArray[np.float64]:
+    """By what the smallest area of each component is multiplied: ``edge_share`` where it touches the frame's edge, else 1."""
+    factors = np.ones(count + 1)
+    factors[np.concatenate([numbers[0], numbers[-1], numbers[:, 0], numbers[:, -1]])] = edge_share
+    return factors
 
 
 def _compiled(function: F) -> F:

@@ -104,6 +104,8 @@ class InstanceOptions(Options):
     isolated_border_min_px: float = option(15.0, unit="px", ge=0)
     """A piece of border without a core becomes a cell if its area is larger than this, else it is dropped. In pixels of the
     original image, as `core_min_px`."""
+    edge_share: float = option(1.0, ge=0, le=1)
+    """Share of both areas that suffices for what the frame's edge cuts off, since only a part of such a cell is seen."""
 
 
 class TrainOptions(FitOptions):

@@ -62,7 +62,7 @@ class Segmenter:
         for numbers in _alike(images, self.batch_size):
             shape = images[numbers[0]].shape
             scale = network_scale(self.view, shape)
-            limits = thresholds(scale, self.options.core_min_px, self.options.isolated_border_min_px)._asdict()
+            limits = thresholds(scale, **self.options.model_dump())._asdict()
             with self.stage("network"):
                 frames = [normalised(images[i], self.level or known[i] or intensity(images[i])) for i in numbers]
                 classes = self.classes(resized(torch.stack(frames), scaled_shape(shape, scale)))
