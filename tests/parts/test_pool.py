@@ -26,14 +26,14 @@ from tests.parts.toy_recipe import Desk, output_of, until
 
 
 class Bench:
-    """A job without a run folder, for one worker: what is done is kept in a list."""
+    """A job without a run folder, of a step that is no faster in several processes: what is done is kept in a list."""
 
     def __init__(self, done: list[str] | None = None, stop_after: int | None = None) -> None:
         self.done = list(done or [])
         self.before = len(self.done)
         self.stop_after = stop_after
         self.said: list[str] = []
-        self.machine = SimpleNamespace(workers=1)
+        self.machine = SimpleNamespace(workers=4)
         self.run = SimpleNamespace(step="toy")
 
     def results(self) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class Bench:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("labwright.parts.pool.replace", lambda job, **_: job)
-            return run_parts(SimpleNamespace(work=work), self, parts, everything or parts)  # type: ignore[arg-type]
+            return run_parts(SimpleNamespace(work=work, parallel=False), self, parts, everything or parts)  # type: ignore[arg-type]
 
 
 @st.composite

@@ -64,7 +64,7 @@ def run_parts(step: LazyStep[Any], job: LocalJob[Any], parts: Sequence[Part], ev
     waiting = sorted((part for part in parts if part.id not in finished), key=lambda part: -part.cost)
     skipped, done, stopped = len(parts) - len(waiting), 0, False
     error: LabwrightError | None = None
-    workers = min(job.machine.workers, len(waiting))
+    workers = min(job.machine.workers, len(waiting)) if step.parallel else 1
     with _Inline(step, job) if workers <= 1 else _Processes(job, workers) as crew:
         running: dict[futures.Future[Worked], tuple[Part, float]] = {}
         while True:
