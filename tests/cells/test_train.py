@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from labwright.cells.pack import PACK
 from labwright.cells.pixels import Intensity, intensity
-from labwright.cells.recipe import TrainOptions
+from labwright.cells.recipe import InstanceOptions, TrainOptions
 from labwright.cells.train import CellsTask, pack_intensity
 from labwright.cells.views import OUTSIDE, normalised, stacked
 from labwright.data.packs import Pack
@@ -82,7 +82,7 @@ def test_the_model_says_all_that_is_needed_to_use_it(trained: Trained) -> None:
     model = json.loads((run.output("model") / "model.json").read_text())
     assert model["network"] == {"widths": [4, 8]}
     assert model["view"] == {"kind": "crop", "size_px": 64, "scale": 1.0}
-    assert model["instances"] == {"core_min_px": 30.0, "isolated_border_min_px": 15.0}
+    assert InstanceOptions.model_validate(model["instances"]) == InstanceOptions()
     assert model["classes"] == ["background", "core", "border"]
     assert model["level"] is None
     assert model["step"] == run.figures()["best_step"]

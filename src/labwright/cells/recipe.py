@@ -223,6 +223,7 @@ RECIPE = Recipe(
             "labwright.cells.evaluate",
             "Score the masks: Instance Dice, F1, PQ, SEG, DET.",
             needs=("predict",),
+            parallel=False,  # milliseconds a frame: starting a process costs more
         ),
     ),
     tools={
