@@ -6,25 +6,24 @@ they lack, masks that do not look like masks of cells.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as compute
 
 from labwright.cells.pack import NEED_LABELS, PACK
+from labwright.cells.recipe import CheckOptions
 from labwright.data.packs import Pack
 from labwright.data.splits import coverage, leaks
 from labwright.runs import sections
 from labwright.runs.publish import write_json
-from labwright.study.step import Figures, Part
+from labwright.study.step import Figures, Job, Part
 
 
-def parts(job: Any) -> list[Part]:
+def parts(job: Job[CheckOptions]) -> list[Part]:
     return [Part("pack")]
 
 
-def work(job: Any, part: Part) -> Figures:
+def work(job: Job[CheckOptions], part: Part) -> Figures:
     """Record the findings of the pack and of its splits."""
     source = job.inputs["pack"]
     for one in source.findings():
@@ -39,7 +38,7 @@ def work(job: Any, part: Part) -> Figures:
     return {"items": items.num_rows, "specks": specks}
 
 
-def finish(job: Any) -> Figures:
+def finish(job: Job[CheckOptions]) -> Figures:
     findings = job.run.findings()
     severities = [one["severity"] for one in findings]
     counts = {f"{name}s": severities.count(name) for name in ("error", "warning", "note")}

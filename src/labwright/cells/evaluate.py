@@ -15,7 +15,7 @@ from labwright.cells.metrics import FIGURES, FrameScores, score_frame, summarise
 from labwright.cells.overlay import write_overlay
 from labwright.cells.pack import PACK
 from labwright.cells.pixels import nearest
-from labwright.cells.recipe import PredictOptions
+from labwright.cells.recipe import EvaluateOptions, PredictOptions
 from labwright.cells.source import scan
 from labwright.cells.tiff import read_image, read_mask
 from labwright.data.packs import Pack
@@ -23,7 +23,7 @@ from labwright.runs import sections
 from labwright.runs.errors import MissingError, Stopped
 from labwright.runs.publish import write_json
 from labwright.runs.run import Run
-from labwright.study.step import Figures, Part
+from labwright.study.step import Figures, Job, Part
 
 FOLDER = "folder"
 """Name of the part for frames that came from a folder and so belong to no split."""
@@ -79,12 +79,12 @@ def predictions(run: Run) -> Predictions:
     return Predictions(run, frames, unread, Pack.open(Run.open(run.inputs["pack"]).output(PACK)), Path())
 
 
-def parts(job: Any) -> list[Part]:
+def parts(job: Job[EvaluateOptions]) -> list[Part]:
     names = [_part(frame) for frame in predictions(job.inputs["predict"]).frames]
     return [Part(name, cost=names.count(name)) for name in sorted(set(names))]
 
 
-def work(job: Any, part: Part) -> Figures:
+def work(job: Job[EvaluateOptions], part: Part) -> Figures:
     """Score the frames of one split. A known mask that cannot be used is a finding, and the rest is scored."""
     predicted = predictions(job.inputs["predict"])
     frames = predicted.of(part.id)
@@ -128,7 +128,7 @@ def row_of(score: FrameScores) -> dict[str, Any]:
     return {**row, **row.pop("counts")}
 
 
-def finish(job: Any) -> Figures:
+def finish(job: Job[EvaluateOptions]) -> Figures:
     """Write scores.json, the overlays of the best and worst frames, and the report."""
     predicted, results = predictions(job.inputs["predict"]), job.results()
     splits = sorted({_part(frame) for frame in predicted.frames})
@@ -163,7 +163,7 @@ def _headlines(split: str, summary: Mapping[str, Any], size: str, not_scored: in
     return sections.figures(f"Scores on {split}", items, note)
 
 
-def _pictures(job: Any, predicted: Predictions, rows: Sequence[Mapping[str, Any]]) -> list[sections.Section]:
+def _pictures(job: Job[EvaluateOptions], predicted: Predictions, rows: Sequence[Mapping[str, Any]]) -> list[sections.Section]:
     frames = {frame["identity"]: frame for frame in predicted.frames}
     ordered = sorted(rows, key=lambda row: row["instance_dice"])
     count = min(job.options.overlays, len(ordered))

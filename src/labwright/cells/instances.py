@@ -48,9 +48,7 @@ def thresholds(scale: float, core_min_px: float = 30.0, isolated_border_min_px: 
     return Thresholds(int(core_min_px * scale**2), int(isolated_border_min_px * scale**2), edge_share)
 
 
-def instances(
-    classes: NDArray[np.uint8], *, core_min_px: int = 30, isolated_border_min_px: int = 15, edge_share: float = 1.0
-) -> Labels:
+def instances(classes: NDArray[np.uint8], *, core_min_px: int = 30, isolated_border_min_px: int = 15, edge_share: float = 1.0) -> Labels:
     """Instances of a map of classes.
 
     A core of at most ``core_min_px`` is border. A connected piece of foreground with one core is that

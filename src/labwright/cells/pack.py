@@ -31,7 +31,7 @@ from labwright.runs import sections
 from labwright.runs.errors import MissingError
 from labwright.runs.publish import write_json
 from labwright.runs.run import Run
-from labwright.study.step import Figures, Part, RawFile
+from labwright.study.step import Figures, Job, Part, RawFile
 
 PACK = "pack.zarr"
 NEED_LABELS = ("train", "validate")
@@ -94,7 +94,7 @@ def layout(options: PackOptions) -> Layout:
 _layouts: dict[Path, Layout] = {}
 
 
-def _layout_of(job: Any) -> Layout:
+def _layout_of(job: Job[PackOptions]) -> Layout:
     """The layout of a run, kept: every part of a worker asks for it, and it costs a look at each file's header."""
     if job.run.folder not in _layouts:
         _layouts.clear()
@@ -120,11 +120,11 @@ def preview(options: PackOptions, inputs: Mapping[str, Run]) -> list[str]:
     return [*lines, *(f"{one.severity} {one.code} {one.place}: {one.text}" for one in plan.findings)]
 
 
-def parts(job: Any) -> list[Part]:
+def parts(job: Job[PackOptions]) -> list[Part]:
     return [Part(f"{sequence}-{shard.start:05d}", cost=shard.stop - shard.start) for sequence, shard in _layout_of(job).shards()]
 
 
-def work(job: Any, part: Part) -> Figures:
+def work(job: Job[PackOptions], part: Part) -> Figures:
     """Read the frames of one shard and publish its three files."""
     plan = _layout_of(job)
     sequence, shard = next(one for one in plan.shards() if f"{one[0]}-{one[1].start:05d}" == part.id)
@@ -147,7 +147,7 @@ def work(job: Any, part: Part) -> Figures:
     return {"frames": rows}
 
 
-def finish(job: Any) -> Figures:
+def finish(job: Job[PackOptions]) -> Figures:
     """Write metadata, items and manifest; the report counts what was packed and what was set aside."""
     plan = _layout_of(job)
     results = job.results()
@@ -184,7 +184,7 @@ def finish(job: Any) -> Figures:
 
 
 def _read(
-    job: Any, listing: Listing, frame: Frame, spec: ArraySpec, split: str | None
+    job: Job[PackOptions], listing: Listing, frame: Frame, spec: ArraySpec, split: str | None
 ) -> tuple[dict[str, Any], NDArray[Any] | None, NDArray[Any] | None]:
     """One frame: its row, and its image and labels where both can be used."""
     name = identity(listing.root, frame.sequence, frame.frame)
@@ -221,7 +221,7 @@ def _read(
     return row, image, labels
 
 
-def raw_bytes(job: Any, base: Path, path: Path) -> tuple[bytes, str]:
+def raw_bytes(job: Job[Any], base: Path, path: Path) -> tuple[bytes, str]:
     """A raw file's bytes and their SHA-256, read once; the digest is recorded under the file's name below ``base``.
 
     Raises:
@@ -238,7 +238,7 @@ def raw_bytes(job: Any, base: Path, path: Path) -> tuple[bytes, str]:
     return data, digest
 
 
-def _tell(job: Any, one: Finding) -> None:
+def _tell(job: Job[PackOptions], one: Finding) -> None:
     """Record a finding. An error in a frame that no split takes is only a note: to leave a bad frame out is one way to mend the data."""
     place = split_identity(one.place)
     left_out = place is not None and assign(job.options.split, *place) is None

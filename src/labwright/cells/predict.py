@@ -27,7 +27,7 @@ from labwright.runs import sections
 from labwright.runs.errors import MissingError, Stopped
 from labwright.runs.publish import digest, write_json
 from labwright.runs.run import Run
-from labwright.study.step import Figures, Part, RawFile
+from labwright.study.step import Figures, Job, Part, RawFile
 
 PART_FRAMES = 64
 """So many frames at most are predicted again after a kill."""
@@ -121,7 +121,7 @@ def _in_pack(options: PredictOptions, inputs: Mapping[str, Run]) -> list[Item]:
     ]
 
 
-def parts(job: Any) -> list[Part]:
+def parts(job: Job[PredictOptions]) -> list[Part]:
     items = list_items(job.options, job.inputs)
     counts = {item.sequence: sum(other.sequence == item.sequence for other in items) for item in items}
     return [
@@ -131,7 +131,7 @@ def parts(job: Any) -> list[Part]:
     ]
 
 
-def work(job: Any, part: Part) -> Figures:
+def work(job: Job[PredictOptions], part: Part) -> Figures:
     """Predict some frames of one sequence; each mask is published by itself."""
     options: PredictOptions = job.options
     sequence, _, start = part.id.rpartition("-")
@@ -180,7 +180,7 @@ def work(job: Any, part: Part) -> Figures:
 class _Frames:
     """The images of a job, from its pack or from its folder."""
 
-    def __init__(self, job: Any) -> None:
+    def __init__(self, job: Job[PredictOptions]) -> None:
         self.job = job
         self.base = base_folder(job.options)
         self.pack = None if self.base else Pack.open(job.inputs["pack"].output(PACK))
@@ -209,7 +209,7 @@ def _told(item: Item) -> dict[str, Any]:
     return {name: getattr(item, name) for name in ("identity", "sequence", "frame", "split", "index", "image", "truth")}
 
 
-def _publish(job: Any, name: str, labels: NDArray[np.unsignedinteger]) -> None:
+def _publish(job: Job[PredictOptions], name: str, labels: NDArray[np.unsignedinteger]) -> None:
     with job.output(name) as path:
         write_labels(path, labels)
 
@@ -220,7 +220,7 @@ def write_labels(path: Path, labels: NDArray[np.unsignedinteger]) -> None:
     tifffile.imwrite(path, labels.astype(kind), compression="zlib", metadata=None)
 
 
-def finish(job: Any) -> Figures:
+def finish(job: Job[PredictOptions]) -> Figures:
     """Write ``predictions.json``, which pairs masks with frames, and the report."""
     if job.options.source is not None:
         for one in scan(job.options.source).findings:

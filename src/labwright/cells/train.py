@@ -29,7 +29,7 @@ from labwright.runs.errors import MissingError, Stopped
 from labwright.runs.faults import fault
 from labwright.runs.publish import write_json
 from labwright.runs.run import Run
-from labwright.study.step import Figures, Part
+from labwright.study.step import Figures, Job, Part
 
 MODEL = Part("model")
 Rows = list[dict[str, Any]]
@@ -53,7 +53,7 @@ class CellsTask:
         MissingError: a split that the training needs is empty.
     """
 
-    def __init__(self, job: Any) -> None:
+    def __init__(self, job: Job[TrainOptions]) -> None:
         self.job = job
         self.options: TrainOptions = job.options
         self.pack = Pack.open(job.inputs["pack"].output(PACK))
@@ -164,15 +164,15 @@ def preview(options: TrainOptions, inputs: Mapping[str, Run]) -> list[str]:
     return lines
 
 
-def parts(job: Any) -> list[Part]:
+def parts(job: Job[TrainOptions]) -> list[Part]:
     return [MODEL]
 
 
-def work(job: Any, part: Part) -> Figures:
+def work(job: Job[TrainOptions], part: Part) -> Figures:
     return fit(CellsTask(job), job.options, job, part)
 
 
-def finish(job: Any) -> Figures:
+def finish(job: Job[TrainOptions]) -> Figures:
     """Leave the chosen weights as ``output/model``, the metric series as CSV, and the report."""
     options: TrainOptions = job.options
     results = job.results()[MODEL.id]

@@ -29,7 +29,7 @@ from labwright.learn.state import State
 from labwright.learn.task import Clock, Task, step_key
 from labwright.runs.errors import DataError, Stopped, StudyError
 from labwright.runs.faults import fault
-from labwright.study.step import Figures, Part
+from labwright.study.step import Figures, Job, Part
 
 B = TypeVar("B")
 CURVE_POINTS = 2000
@@ -38,7 +38,7 @@ SHOW_EVERY_S = 0.25
 LESS_MEMORY = "Raise accumulate (the same batch in more pieces), lower batch_size, or set precision: bf16."
 
 
-def fit(task: Task[B], options: FitOptions, job: Any, part: Part) -> Figures:
+def fit(task: Task[B], options: FitOptions, job: Job[Any], part: Part) -> Figures:
     """Train ``task.module``, from the part's newest checkpoint on where there is one.
 
     Returns:
@@ -96,7 +96,8 @@ def fit(task: Task[B], options: FitOptions, job: Any, part: Part) -> Figures:
         nonlocal saved, saved_at
         curve.check()
         state.sums, state.summed = curve.content()
-        state.joules = None if job.joules() is None else joules_before + job.joules()
+        used = job.joules()
+        state.joules = None if used is None else joules_before + used
         if fabric.is_global_zero:
             resume.save(checkpoints, learner)
             job.record("checkpoint", part=part.id, step=state.step, best=state.best[0]["step"] if state.best else None)
@@ -182,7 +183,7 @@ def fit(task: Task[B], options: FitOptions, job: Any, part: Part) -> Figures:
                 record("train", {**curve.means(), "learning_rate": rate})
             now = time.monotonic()
             state.seconds, state.wait_seconds = state.seconds + now - stepped, waited_before + loader.wait_seconds
-            if options.stop.joules is not None and devices.agree(fabric, joules_before + job.joules() >= options.stop.joules):
+            if options.stop.joules is not None and devices.agree(fabric, joules_before + (job.joules() or 0.0) >= options.stop.joules):
                 state.ended = "joules"
             if now - shown_at >= SHOW_EVERY_S and fabric.is_global_zero:
                 shown_at = now
@@ -212,7 +213,7 @@ def _pieces(items: IntArray, rank: int, world: int, accumulate: int) -> list[tup
     return [(piece.shape[-1] / own.shape[-1], piece) for piece in cut]
 
 
-def _tell(state: State, total: int, precision: str, part: Part, job: Any) -> None:
+def _tell(state: State, total: int, precision: str, part: Part, job: Job[Any]) -> None:
     if state.ended or state.step >= total:
         job.say(
             f"{part.id}: the target is already reached, {state.step} of {total} steps"

@@ -19,7 +19,7 @@ from labwright.learn.checkpoints import Checkpoints, first_valid, problem
 from labwright.runs import publish
 from labwright.runs.errors import DataError, MissingError
 from labwright.runs.run import Run
-from labwright.study.step import Part, RawFile
+from labwright.study.step import Job, Part, RawFile
 
 MODEL = "model"
 """Name of the model folder in a run's output."""
@@ -136,7 +136,7 @@ def read_model(folder: Path) -> dict[str, Any]:
         raise DataError("model.json is not readable", where=str(folder)) from error
 
 
-def export_model(job: Any, part: Part, description: Mapping[str, Any]) -> None:
+def export_model(job: Job[Any], part: Part, description: Mapping[str, Any]) -> None:
     """Leave the best checkpoint of a part as the model folder ``output/model``.
 
     Args:

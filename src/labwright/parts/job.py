@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from labwright.parts.progress import Progress
 from labwright.runs.energy import Energy
@@ -16,18 +16,9 @@ from labwright.runs.run import Run
 from labwright.study import registry
 from labwright.study.options import Options
 from labwright.study.plan import options_of
-from labwright.study.step import LazyStep, Part
+from labwright.study.step import LazyStep, Machine, Part
 
 O = TypeVar("O", bound=Options)  # noqa: E741 - the design's name for a step's options
-
-
-class Machine(NamedTuple):
-    """What of the machine can change a digit, fixed when the run was made; and what only changes the time."""
-
-    threads: int
-    """Threads of a numerical library; recorded in the run and applied again by each attempt."""
-    workers: int
-    """Processes among which parts are spread; without effect on results."""
 
 
 @dataclass
@@ -39,8 +30,9 @@ class LocalJob(Generic[O]):
     run: Run
     inputs: Mapping[str, Run]
     machine: Machine
-    record: Callable[..., None]
-    stopping: Callable[[], bool]
+    write: Callable[..., None]
+    """Appends a journal record: kind, then fields."""
+    stop: Callable[[], bool]
     energy: Energy
     terminal: int | None = None
     part: str = ""
@@ -54,6 +46,14 @@ class LocalJob(Generic[O]):
     def checkpoints(self, part: Part) -> Path:
         """The folder for a part's checkpoints."""
         return self.run.folder / "checkpoints" / part.id
+
+    def record(self, kind: str, **fields: Any) -> None:
+        """Append a record to the journal."""
+        self.write(kind, **fields)
+
+    def stopping(self) -> bool:
+        """Whether a signal or the deadline asks for a stop."""
+        return self.stop()
 
     def finding(self, code: str, place: str, text: str, severity: str = "error") -> None:
         """Record something found in the data; it is also said on the terminal."""
@@ -115,8 +115,8 @@ def make_job(
         run=run,
         inputs={name: Run.open(folder) for name, folder in run.inputs.items()},
         machine=Machine(threads=int(description["machine"]["threads"]), workers=workers),
-        record=record,
-        stopping=stopping,
+        write=record,
+        stop=stopping,
         energy=energy or Energy(record, meters=()),
         terminal=terminal,
     )

@@ -190,7 +190,8 @@ def options_of(run: Run, step: LazyStep[Any]) -> Options:
         DataError: this version of the step does not know them.
     """
     try:
-        return step.options.model_validate(run.options)
+        options: Options = step.options.model_validate(run.options)
+        return options
     except ValidationError as error:
         raise DataError(
             f"its options do not fit this version of {step.name}",

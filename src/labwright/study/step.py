@@ -38,19 +38,44 @@ class RawFile(NamedTuple):
     size: int
 
 
+class Machine(NamedTuple):
+    """What of the machine can change a digit, fixed when the run was made; and what only changes the time."""
+
+    threads: int
+    """Threads of a numerical library; recorded in the run and applied again by each attempt."""
+    workers: int
+    """Processes among which parts are spread; without effect on results."""
+
+
 class Job(Protocol[O]):
-    """All that a step may touch."""
+    """All that a step may touch; ``labwright.parts.job.LocalJob`` is it.
+
+    The design asks for at most five methods in a protocol. Here more are honest: each is a thing that some step does to its run
+    folder or says to its user, and a step that was given less would reach around it.
+    """
 
     options: O
     seed: int
+    run: Run
     inputs: Mapping[str, Run]
-    machine: Any
+    machine: Machine
 
+    # What lasts.
     def output(self, name: str, label: str = "output") -> AbstractContextManager[Path]: ...
-    def checkpoints(self, part: Part) -> Any: ...
+    def checkpoints(self, part: Part) -> Path: ...
+    def results(self) -> dict[str, dict[str, Any]]: ...
+
+    # The journal.
     def record(self, kind: str, **fields: Any) -> None: ...
-    def finding(self, code: str, place: str, text: str) -> None: ...
+    def finding(self, code: str, place: str, text: str, severity: str = "error") -> None: ...
+    def source(self, name: str, path: Path, sha256: str) -> None: ...
+    def stage(self, name: str) -> AbstractContextManager[None]: ...
+    def joules(self) -> float | None: ...
+
+    # The user.
     def stopping(self) -> bool: ...
+    def progress(self, done: int, total: int, title: str = "", **fields: Any) -> None: ...
+    def say(self, text: str) -> None: ...
 
 
 class Step(Protocol[O]):
@@ -106,13 +131,16 @@ class LazyStep(Generic[O]):
         return module.preview(options, inputs) if hasattr(module, "preview") else ()
 
     def parts(self, job: Job[O]) -> Sequence[Part]:
-        return self._call("parts", job)
+        parts: Sequence[Part] = self._call("parts", job)
+        return parts
 
     def work(self, job: Job[O], part: Part) -> Figures:
-        return self._call("work", job, part)
+        figures: Figures = self._call("work", job, part)
+        return figures
 
     def finish(self, job: Job[O]) -> Figures:
-        return self._call("finish", job)
+        figures: Figures = self._call("finish", job)
+        return figures
 
 
 @dataclass(frozen=True)
