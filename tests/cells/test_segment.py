@@ -155,3 +155,17 @@ def test_no_gradient_is_kept() -> None:
             return scores
 
     segmenter(Held()).classes(noise(1, 1, 8, 8))
+
+
+@pytest.mark.parametrize("symmetries", [4, 8])
+def test_averaged_views_do_not_care_how_the_frame_lies(unet: UNet, symmetries: int) -> None:
+    """With the views averaged, the classes of a mirrored frame are the mirrored classes, which one view does not give."""
+    view = ViewOptions(symmetries=symmetries)  # type: ignore[arg-type]
+    frame = noise(1, 1, 32, 48)
+    for axes in ((-1,), (-2,), (-2, -1)):
+        mirrored = segmenter(unet, view=view).classes(frame.flip(axes))
+        assert np.mean(mirrored == np.flip(segmenter(unet, view=view).classes(frame), axes)) > 0.999
+    assert np.mean(segmenter(unet).classes(frame.flip((-1,))) == np.flip(segmenter(unet).classes(frame), -1)) < 0.999
+    if symmetries == 8:
+        turned = segmenter(unet, view=view).classes(frame.transpose(-2, -1).contiguous())
+        assert np.mean(turned == segmenter(unet, view=view).classes(frame).transpose(0, 2, 1)) > 0.999

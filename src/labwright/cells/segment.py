@@ -20,6 +20,10 @@ from labwright.cells.recipe import InstanceOptions, ViewOptions
 from labwright.cells.views import network_scale, normalised, resized, scaled_shape
 
 
+SYMMETRIES = [(turned, axes) for turned in (False, True) for axes in ((), (-2,), (-1,), (-2, -1))]
+"""The eight symmetries of a square: transposed or not, then flipped along axes. The first four need no turning."""
+
+
 def _no_stage(name: str) -> AbstractContextManager[None]:
     return nullcontext()
 
@@ -78,8 +82,15 @@ class Segmenter:
 
     @torch.no_grad()
     def _forward(self, frames: NDArray[np.float32]) -> NDArray[np.uint8]:
-        with self.autocast():
-            scores = self.module(torch.from_numpy(frames)[:, None].to(self.device))
+        images = torch.from_numpy(frames)[:, None].to(self.device)
+        scores: Any = 0.0
+        for turned, axes in SYMMETRIES[: self.view.symmetries]:
+            seen = (images.transpose(-2, -1) if turned else images).flip(axes)
+            with self.autocast():
+                found = self.module(seen)
+            # A mean of probabilities: scores of one view may be large where those of the others are not.
+            found = (found if self.view.symmetries == 1 else found.float().softmax(1)).flip(axes)
+            scores = scores + (found.transpose(-2, -1) if turned else found)
         maps: NDArray[np.uint8] = scores.argmax(1).to(torch.uint8).cpu().numpy()
         return maps
 
