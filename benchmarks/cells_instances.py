@@ -17,7 +17,7 @@ from labwright.cells.metrics import score_frame
 classes = synthetic_classes(512)
 limits = thresholds(0.5, core_min_px=120, isolated_border_min_px=60)
 ours = instances(classes, core_min_px=limits.core_min_px, isolated_border_min_px=limits.isolated_border_min_px)
-theirs = reference.instances(classes, *limits)
+theirs = reference.instances(classes, limits.core_min_px, limits.isolated_border_min_px)
 agreement = score_frame(theirs, ours).instance_dice
 assert ours.max() == theirs.max() >= 300
 np.testing.assert_array_equal(ours > 0, theirs > 0)
@@ -27,7 +27,7 @@ print(f"same foreground, {ours.max()} cells in both, Instance Dice between them 
 compare(
     "border-core classes to instances, 512², one core",
     lambda: instances(classes, core_min_px=limits.core_min_px, isolated_border_min_px=limits.isolated_border_min_px),
-    lambda: reference.instances(classes, *limits),
+    lambda: reference.instances(classes, limits.core_min_px, limits.isolated_border_min_px),
     repeats=31,
     ours_per_turn=3,
 )

@@ -1,7 +1,7 @@
 """Crops from a mapped pack against zarr-python on a store with one chunk for each frame; both warm, in one run.
 
-The bare read is timed with small crops, where the cost is that of finding the bytes, and with the gather's
-crops, whose copying is bound by the memory: a copy from plain RAM takes as long.
+The bare read is timed with the gather's crops, whose copying is bound by the memory (a copy from plain RAM takes as
+long), and with small ones, where the cost is that of finding the bytes.
 """
 
 from __future__ import annotations
@@ -105,10 +105,9 @@ def main(folder: Path) -> None:
     loads["gather"] = partial(gathered, images, chosen, OURS_PER_TURN), OURS_PER_TURN
     load = rates(loads)
     best = max(WORKERS, key=lambda workers: load[str(workers)])
-    print(f"reference, bare read of {CROP_PX}²: {read['zarr', CROP_PX]:.0f} crops/s, mapped: {read['mapped', CROP_PX]:.0f} crops/s")
-    print(f"reference, bare read of {SMALL_PX}²: {read['zarr', SMALL_PX]:.0f} crops/s")
     print("reference, DataLoader: " + ", ".join(f"{load[str(workers)]:.0f} crops/s with {workers} workers" for workers in WORKERS))
-    compare(f"bare read of {SMALL_PX}² crops", read["mapped", SMALL_PX], read["zarr", SMALL_PX])
+    for side_px in (SMALL_PX, CROP_PX):
+        compare(f"bare read of {side_px}² crops", read["mapped", side_px], read["zarr", side_px])
     compare(f"batches of {BATCH} at the gather's output, DataLoader with {best} workers", load["gather"], load[str(best)])
 
 

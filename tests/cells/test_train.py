@@ -81,7 +81,7 @@ def test_the_model_says_all_that_is_needed_to_use_it(trained: Trained) -> None:
     run = trained.runs["train"]
     model = json.loads((run.output("model") / "model.json").read_text())
     assert model["network"] == {"widths": [4, 8]}
-    assert model["view"] == {"kind": "crop", "size_px": 64, "scale": 1.0}
+    assert model["view"] == {"kind": "crop", "size_px": 64, "scale": 1.0, "symmetries": 1}
     assert InstanceOptions.model_validate(model["instances"]) == InstanceOptions()
     assert model["classes"] == ["background", "core", "border"]
     assert model["level"] is None
