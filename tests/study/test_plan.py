@@ -9,6 +9,7 @@ import pytest
 
 from labwright.runs.errors import DataError, MissingError
 from labwright.runs.run import Run
+from labwright.study import plan as plan_module
 from labwright.study.plan import changed_sources, create, differences, done_runs, options_of, runs_folder
 from tests.parts.toy_recipe import Desk
 
@@ -132,6 +133,14 @@ def test_differences_name_the_options_that_count(desk: Desk) -> None:
     assert differences(desk.plan("fit.sleep_s=0.1")["fit"], run) == ["rate: 0.25 there, 0.5 planned"]
     assert differences(desk.plan("fit.rate=0.25")["fit"], run) == []
     assert done_runs(desk.folder / "runs", "cells", "fit") == []
+
+
+def test_a_section_on_one_side_is_one_difference(desk: Desk) -> None:
+    def differing(have: dict[str, object], wanted: dict[str, object]) -> list[str]:
+        return list(plan_module._differing(have, wanted))
+
+    assert differing({"checkpoint": "best"}, {"checkpoint": {"path": "m"}}) == ["checkpoint: 'best' there, {'path': 'm'} planned"]
+    assert differing({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}) == ["a.c: 2 there, 3 planned"]
 
 
 def test_a_run_of_another_version_is_no_obstacle(desk: Desk) -> None:

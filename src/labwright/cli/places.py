@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,6 +98,28 @@ def runs_at(place: str | None, runs: Path | None = None) -> list[Run]:
         return [Run.open(path)]
     folder = runs_folder_at(path, runs)
     return runs_in(folder)
+
+
+def study_at(place: str | None) -> Study | None:
+    """The study whose file, or whose folder, this is; None for runs and folders of them."""
+    from labwright.study.resolve import resolve
+
+    path = Path(place or ".")
+    return resolve([path]) if path.is_file() or (path / STUDY).is_file() else None
+
+
+def own_runs_at(place: str | None, runs: Path | None = None) -> list[Run]:
+    """As :func:`runs_at`, but a study file stands for its own runs, also where others have theirs in the same folder."""
+    found = runs_at(place, runs)
+    if place is None or not Path(place).is_file():
+        return found
+    return [one for one in found if not of_another_study(one, Path(place))] or found
+
+
+def of_another_study(run: Run, study: Path) -> bool:
+    """Whether the run was begun by another study file than this one; a file that is gone may have been moved here."""
+    made_by = Path(run.description.get("study_path") or study)
+    return os.path.exists(made_by) and not made_by.samefile(study)
 
 
 def one_run(name: str, runs: Path | None) -> Run:

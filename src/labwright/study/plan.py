@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -177,6 +177,8 @@ def create(planned: Planned, study: Study) -> Run:
         "name": study.run.name,
         "tags": list(study.run.tags),
         "study": study.path.name,
+        "study_path": str(study.path),
+        "sweep": study.label,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
     }
     publish.write_json(path, description, "step")
@@ -203,12 +205,10 @@ def options_of(run: Run, step: LazyStep[Any]) -> Options:
 def differences(planned: Planned, run: Run) -> list[str]:
     """The options in which a run differs from what is planned, a line each."""
     try:
-        have = _flat(effective(options_of(run, planned.step)))
+        have = effective(options_of(run, planned.step))
     except DataError as error:
         return [error.what]
-    wanted = _flat(effective(planned.options))
-    names = sorted(wanted.keys() | have.keys())
-    return [f"{name}: {have.get(name)!r} there, {wanted.get(name)!r} planned" for name in names if have.get(name) != wanted.get(name)]
+    return list(_differing(have, effective(planned.options)))
 
 
 def done_runs(folder: Path, recipe: str, step: str) -> list[Run]:
@@ -216,11 +216,11 @@ def done_runs(folder: Path, recipe: str, step: str) -> list[Run]:
     return [run for run in reversed(runs_in(folder)) if run.step == step and run.description["recipe"] == recipe and run.state() == "done"]
 
 
-def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, item in value.items():
-        if isinstance(item, dict):
-            flat.update(_flat(item, f"{prefix}{name}."))
-        else:
-            flat[f"{prefix}{name}"] = item
-    return flat
+def _differing(have: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """A line for each option; one that is a section on one side only is one line."""
+    for name in sorted(have.keys() | wanted.keys()):
+        there, planned = have.get(name), wanted.get(name)
+        if isinstance(there, dict) and isinstance(planned, dict):
+            yield from _differing(there, planned, f"{prefix}{name}.")
+        elif there != planned:
+            yield f"{prefix}{name}: {there!r} there, {planned!r} planned"

@@ -40,6 +40,8 @@ class Study:
     """Where each option comes from that has not its default: ``study.yaml:7``, ``--set`` or ``--param NAME``."""
     taken: Mapping[str, Path] = field(default_factory=dict)
     """Steps whose run was made elsewhere (``pack: {from: PATH}``), with that run's folder."""
+    label: str = ""
+    """The point of a sweep that this is; empty outside of sweeps. Without effect on results."""
 
 
 def resolve(paths: Sequence[Path | str], *, sets: Sequence[str] = (), params: Sequence[str] = ()) -> Study:

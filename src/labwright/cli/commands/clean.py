@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from labwright.cli import places
@@ -19,7 +19,7 @@ UNFINISHED = ("ready", "stopped", "failed", "silent")
 def run(arguments: argparse.Namespace) -> int:
     """Without ``--yes`` nothing is removed."""
     runs = places.runs_at(arguments.place, places.runs_option(arguments))
-    reasons = stale(runs) if arguments.stale else superseded(runs)
+    reasons = stale(runs) if arguments.stale else superseded(runs, _planned(arguments))
     found = [one for one in runs if one.folder in reasons]
     sizes = {one.folder: _size(one.folder) for one in found}
     if arguments.yes:
@@ -38,13 +38,14 @@ def run(arguments: argparse.Namespace) -> int:
     return Exit.DONE
 
 
-def superseded(runs: Sequence[Run]) -> dict[Path, str]:
-    """Why each run that a newer one replaces could go, by folder.
+def superseded(runs: Sequence[Run], planned: Collection[Path] = ()) -> dict[Path, str]:
+    """Why each run that a newer one of its kind replaces could go, by folder.
 
-    Kept are the newest complete run of each step, every run that a kept run was made from, runs at work, and
-    runs of a step that has no newer complete one.
+    Runs are of one kind where study file, run name, point of a sweep and step are the same. Kept are the newest complete run
+    of each kind, the ``planned`` runs, every run that a kept run was made from, runs at work, and runs of a kind that has
+    no newer complete one.
     """
-    newest: dict[tuple[str, str], Run] = {}
+    newest: dict[tuple[str, ...], Run] = {}
     states = {one.folder: one.state() for one in runs}
     for one in runs:
         if states[one.folder] == "done":
@@ -54,7 +55,7 @@ def superseded(runs: Sequence[Run]) -> dict[Path, str]:
     for one in runs:
         best = newest.get(_kind(one))
         replaced = best is not None and best is not one and order[best.folder] > order[one.folder]
-        if replaced and states[one.folder] in ("done", "stale", "damaged", *UNFINISHED):
+        if replaced and one.folder.resolve() not in planned and states[one.folder] in ("done", "stale", "damaged", *UNFINISHED):
             found[one.folder] = f"{states[one.folder]}; {best.name if best else ''} is newer and complete"
     return _without_inputs_of_kept(runs, found)
 
@@ -97,8 +98,20 @@ def _same(folder: Path, found: dict[Path, str]) -> bool:
     return any(folder == other.resolve() for other in found)
 
 
-def _kind(run: Run) -> tuple[str, str]:
-    return str(run.description["recipe"]), run.step
+def _planned(arguments: argparse.Namespace) -> set[Path]:
+    """The runs that the study at the place takes for its results as it stands; none where a folder of runs was named."""
+    study = places.study_at(arguments.place)
+    if study is None:
+        return set()
+    from labwright.study.plan import plan
+
+    return {one.folder.resolve() for one in plan(study, runs=places.runs_option(arguments)) if one.state == "done"}
+
+
+def _kind(run: Run) -> tuple[str, ...]:
+    told = run.description
+    study = told.get("study_path") or told.get("study", "")
+    return tuple(map(str, (told["recipe"], run.step, study, told.get("name", ""), told.get("sweep", ""))))
 
 
 def _size(folder: Path) -> int:

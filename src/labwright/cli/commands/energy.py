@@ -10,12 +10,12 @@ COLUMNS = ("run", "stage", "energy", "method", "scope", "coverage", "seconds", "
 
 def run(args: argparse.Namespace) -> int:
     """Print the table, or with ``--json`` the same numbers unrounded."""
-    from labwright.cli.places import runs_at, runs_option
+    from labwright.cli.places import own_runs_at, runs_option
     from labwright.cli.tables import print_json, print_table
     from labwright.runs.energy import NOT_MEASURED, amount, totals
     from labwright.runs.errors import Exit, MissingError
 
-    runs = {one.folder.resolve(): one for place in args.place for one in runs_at(place, runs_option(args))}
+    runs = {one.folder.resolve(): one for place in args.place for one in own_runs_at(place, runs_option(args))}
     if not runs:
         raise MissingError(
             "no runs yet", where=", ".join(args.place), todo="Run the study first, or say with --runs DIR where its runs are."

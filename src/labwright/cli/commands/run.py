@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from labwright.cli import places
@@ -44,10 +44,10 @@ class Row:
 
 def run(arguments: argparse.Namespace) -> int:
     """Conduct the study; every row of a sweep is resolved before the first one starts."""
-    from labwright.study.sweep import sweep
+    from labwright.study.sweep import label, sweep
 
     step = arguments.short_form or arguments.step
-    rows = [Row(sets, places.resolved(arguments, sets)) for sets in sweep(arguments.sweep) or [[]]]
+    rows = [Row(sets, replace(places.resolved(arguments, sets), label=label(sets))) for sets in sweep(arguments.sweep) or [[]]]
     _check_step(rows[0].study, step)
     if arguments.dry_run:
         from labwright.cli.preview import print_preview
@@ -66,10 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
 def conduct_row(row: Row, arguments: argparse.Namespace, step: str | None, *, quiet: bool) -> None:
     """Run what is missing; what goes wrong is kept in the row, so that other rows go on."""
     from labwright.parts.conduct import conduct
-    from labwright.study.sweep import label
 
-    if row.sets and not quiet:
-        print(label(row.sets))
+    if row.study.label and not quiet:
+        print(row.study.label)
     try:
         chosen = places.chosen(arguments, row.study)
         for result in conduct(row.study, step=step, runs=places.runs_option(arguments), chosen=chosen, quiet=quiet):

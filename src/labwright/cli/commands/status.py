@@ -16,7 +16,7 @@ COLUMNS = ("run", "state", "parts_done", "parts", "attempts", "heartbeat_age_s",
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a line for each run; parts are those of the frozen list."""
-    runs = places.runs_at(arguments.place, places.runs_option(arguments))
+    runs = places.own_runs_at(arguments.place, places.runs_option(arguments))
     print_table(COLUMNS, [_row(one) for one in runs], json_mode=arguments.json)
     return Exit.DONE
 
