@@ -48,7 +48,7 @@ def claim(run: Run, share: Share | None) -> Iterator[None]:
             _lock(descriptor, share)
         except OSError as error:
             if error.errno in (errno.EACCES, errno.EAGAIN):
-                raise _busy(run) from error
+                raise busy(run) from error
             here = ""  # a file system without locks
         _refuse_heartbeats(run, share, here)
         yield
@@ -82,10 +82,11 @@ def _refuse_heartbeats(run: Run, share: Share | None, here: str) -> None:
         other = str(start.get("share", ""))
         apart = share is not None and other != str(share) and other.endswith(f"/{share.count}")
         if not apart and time.time() - last["t"] < SILENT_AFTER_S:
-            raise _busy(run)
+            raise busy(run)
 
 
-def _busy(run: Run) -> Busy:
+def busy(run: Run) -> Busy:
+    """The refusal to work on a run that another process works on."""
     starts = run.records("start")
     who = f" (process {starts[-1]['pid']} on {starts[-1]['host']})" if starts else ""
     return Busy(

@@ -52,26 +52,24 @@ def conduct(
         raise CommandError(f"recipe {study.recipe.name} has no step {step!r}", where="--step", todo=f"Its steps are {', '.join(names)}.")
     steps = plan(study, runs=runs, chosen=chosen, steps=[step] if step is not None else None)
     for planned in steps:
-        if step is not None and planned.step.trains and planned.name != step and planned.state not in ("done", "stale", "damaged"):
-            raise _training_missing(planned, study, runs)
+        if error := unasked(planned, study, step, runs):
+            raise error
     by_name = {one.name: one for one in steps}
     for planned in steps:
         yield _one(planned, study, by_name, quiet, deadline)
 
 
 def _one(planned: Planned, study: Study, steps: Mapping[str, Planned], quiet: bool, deadline: float | None) -> Result:
-    if planned.state == "stale":
-        raise _stale(planned)
-    if planned.state == "damaged":
-        problems = "; ".join(planned.run.verify()[:3])
-        raise DataError(
-            f"the run does not fit its manifest: {problems}", where=str(planned.folder), todo="Remove the folder and run again."
-        )
+    if error := unusable(planned):
+        changed = changed_sources(planned.run, planned.sources) if planned.state == "stale" else []
+        if changed:
+            write_json(planned.folder / "stale.json", {"changed": changed}, "done")
+        raise error
     fresh = planned.state != "done"
     if fresh:
         for gate in planned.step.gates:
-            if gate in steps:
-                _pass_gate(steps[gate], planned.name)
+            if gate in steps and (closed := closed_gate(steps[gate], planned.name)):
+                raise closed
         execute(create(planned, study), quiet=quiet, deadline=deadline, workers=study.run.on.workers)
     run = planned.run
     done = run.done()
@@ -79,22 +77,29 @@ def _one(planned: Planned, study: Study, steps: Mapping[str, Planned], quiet: bo
     return Result(planned.name, planned.folder, run.state(), fresh, done["figures"], done["energy"], done["findings"])
 
 
-def _pass_gate(gate: Planned, step: str) -> None:
+def closed_gate(gate: Planned, step: str) -> DataError | None:
+    """Why a complete gate does not let ``step`` start; None where it does."""
     errors = [one for one in gate.run.findings() if one["severity"] == "error"]
-    if errors:
-        first = f"{errors[0]['code']} {errors[0]['place']}: {errors[0]['text']}"
-        raise DataError(
-            f"{gate.name} found {len(errors)} {'error' if len(errors) == 1 else 'errors'}, so {step} does not start; the first is {first}",
-            where=gate.folder.name,
-            todo="Mend the data or leave the items out; `labwright list findings` explains each code.",
+    if not errors:
+        return None
+    first = f"{errors[0]['code']} {errors[0]['place']}: {errors[0]['text']}"
+    return DataError(
+        f"{gate.name} found {len(errors)} {'error' if len(errors) == 1 else 'errors'}, so {step} does not start; the first is {first}",
+        where=gate.folder.name,
+        todo="Mend the data or leave the items out; `labwright list findings` explains each code.",
+    )
+
+
+def unusable(planned: Planned) -> DataError | None:
+    """Why a run that was complete can be neither used nor gone on with: stale or damaged; None otherwise."""
+    if planned.state == "damaged":
+        problems = "; ".join(planned.run.verify()[:3])
+        return DataError(
+            f"the run does not fit its manifest: {problems}", where=str(planned.folder), todo="Remove the folder and run again."
         )
-
-
-def _stale(planned: Planned) -> DataError:
-    changed = changed_sources(planned.run, planned.sources)
-    if changed:
-        write_json(planned.folder / "stale.json", {"changed": changed}, "done")
-    names = ", ".join(changed[:3]) or "see stale.json"
+    if planned.state != "stale":
+        return None
+    names = ", ".join(changed_sources(planned.run, planned.sources)[:3]) or "see stale.json"
     return DataError(
         f"raw files changed after they were read: {names}",
         where=planned.folder.name,
@@ -102,7 +107,10 @@ def _stale(planned: Planned) -> DataError:
     )
 
 
-def _training_missing(planned: Planned, study: Study, runs: Path | None) -> MissingError:
+def unasked(planned: Planned, study: Study, step: str | None, runs: Path | None) -> MissingError | None:
+    """Why a training does not start for the sake of another ``step``; None for what is no such training or is over."""
+    if step in (None, planned.name) or not planned.step.trains or planned.state in ("done", "stale", "damaged"):
+        return None
     others = done_runs(runs_folder(study, runs), study.recipe.name, planned.name)[:MOST_RUNS]
     lines = [f"\n  {run.name}: {'; '.join(differences(planned, run)) or 'same options, other inputs or another seed'}" for run in others]
     there = f"done runs of {planned.name}:{''.join(lines)}" if lines else f"no run of {planned.name} is done"
@@ -110,7 +118,7 @@ def _training_missing(planned: Planned, study: Study, runs: Path | None) -> Miss
     return MissingError(
         f"{planned.name} is {planned.state} with these options, and no training starts unasked; {there}",
         where=planned.folder.name,
-        todo=f"Start it with `labwright run STUDY --step {planned.name}`{choice}.",
+        todo=f"Start it with `labwright run STUDY --step {planned.name}` and the same options{choice}.",
     )
 
 

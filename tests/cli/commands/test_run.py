@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from labwright.runs.journal import Journal
+
 
 def states(labwright, *words: str) -> dict[str, str]:
     return {row["step"]: row["state"] for row in labwright("plan", "study.yaml", "--json", *words).json}
@@ -119,6 +121,59 @@ def test_a_dry_run_opens_the_sources_and_writes_nothing(labwright, study: Path) 
     missing = labwright("run", "study.yaml", "--dry-run")
     assert missing.code == 66
     assert labwright("run", "study.yaml", "--dry-run", "--param", "data=elsewhere").code == 0
+
+
+def test_a_dry_run_refuses_what_a_run_refuses(labwright, study: Path) -> None:
+    labwright("run", "study.yaml", "--quiet")
+    words = ("evaluate", "study.yaml", "--set", "train.guess=3")
+    dry, wet = labwright(*words, "--dry-run", "--json"), labwright(*words, "--json")
+    assert dry.code == wet.code == 66
+    assert dry.json["rows"][0]["error"] == wet.json["error"]
+    assert "the same options" in wet.json["error"]["todo"]
+    would = {one["step"]: one["would"] for one in dry.json["rows"][0]["steps"]}
+    assert would["pack"] == "done already"
+    assert would["train"] == f"would be refused: {wet.json['error']['what']}"
+    assert would["evaluate"] == "would not start"
+    assert labwright("run", "study.yaml", "--set", "train.guess=3", "--dry-run").code == 0
+
+
+def test_a_dry_run_sees_damage_changed_files_and_closed_gates(labwright, study: Path) -> None:
+    assert labwright("run", "study.yaml", "--set", "check.smallest=2", "--quiet").code == 65
+    closed = labwright("train", "study.yaml", "--set", "check.smallest=2", "--dry-run")
+    assert closed.code == 65
+    assert "train: would be refused: check found 1 error" in closed.out
+    assert labwright("run", "study.yaml", "--quiet").code == 0
+    (output,) = (path for path in Path("runs").glob("train-*/output/*") if path.is_file())
+    whole = output.read_bytes()
+    output.write_bytes(b"")
+    damaged = labwright("run", "study.yaml", "--dry-run")
+    assert damaged.code == 65
+    assert "train: would be refused: the run does not fit its manifest" in damaged.out
+    output.write_bytes(whole)
+    (study.parent / "data" / "a.txt").write_text("9.5")
+    stale = labwright("run", "study.yaml", "--dry-run")
+    assert stale.code == 65
+    assert "pack: would be refused: raw files changed after they were read: a.txt" in stale.out
+    assert not list(Path("runs").glob("*/stale.json")), "a dry run writes nothing"
+
+
+def test_a_dry_run_names_the_points_of_a_sweep(labwright, study: Path) -> None:
+    words = ("run", "study.yaml", "--sweep", "train.guess=1,2", "--dry-run")
+    lines = labwright(*words).out.splitlines()
+    assert [line for line in lines if line.startswith("guess=")] == ["guess=1", "guess=2"]
+    assert [row["label"] for row in labwright(*words, "--json").json["rows"]] == ["guess=1", "guess=2"]
+
+
+def test_a_dry_run_sees_a_process_at_work(labwright, study: Path) -> None:
+    labwright("pack", "study.yaml", "--quiet")
+    (pack,) = Path("runs").glob("pack-*")
+    (pack / "done.json").unlink()
+    journal = Journal(pack / "journal" / "0002.jsonl")
+    journal.record("start", pid=7, host="elsewhere", share="0/1")
+    said = labwright("pack", "study.yaml", "--dry-run")
+    journal.close()
+    assert said.code == 75
+    assert "pack: would be refused: another process (process 7 on elsewhere) works on this run" in said.out
 
 
 def test_runs_go_where_they_are_told_without_another_fingerprint(labwright, study: Path, tmp_path: Path) -> None:

@@ -52,8 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         from labwright.cli.preview import print_preview
 
-        print_preview([row.study for row in rows], arguments, step)
-        return Exit.DONE
+        return print_preview([row.study for row in rows], arguments, step)
     for row in rows:
         conduct_row(row, arguments, step, quiet=arguments.quiet or arguments.json)
         if row.code == Exit.AGAIN:
