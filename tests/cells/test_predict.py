@@ -159,6 +159,18 @@ def test_a_model_by_its_path_needs_no_training_and_gives_the_same_masks(trained:
     assert all(np.array_equal(by_name[name], by_path[name]) for name in by_name)
 
 
+def test_another_model_under_the_same_name_is_another_run(trained: Trained, tmp_path: Path) -> None:
+    copied = shutil.copytree(model(trained), tmp_path / "model")
+    by_path = f"predict.checkpoint={copied}"
+    before = fingerprint(trained, by_path)
+    shutil.copytree(copied, tmp_path / "elsewhere" / "model")
+    assert fingerprint(trained, f"predict.checkpoint={tmp_path / 'elsewhere' / 'model'}") == before
+    weights = bytearray((copied / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (copied / "model.safetensors").write_bytes(weights)
+    assert fingerprint(trained, by_path) != before
+
+
 def test_each_checkpoint_is_another_run_with_its_own_weights(trained: Trained) -> None:
     training = trained.runs["train"]
     steps = sorted(int(path.name) for path in (training.folder / "checkpoints" / "model").iterdir() if path.name.isdigit())

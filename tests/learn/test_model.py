@@ -13,7 +13,7 @@ from labwright.learn.model import checkpoint_files, copy_model, export_model, fi
 from labwright.learn.options import FitOptions
 from labwright.learn.tensors import read
 from labwright.runs.errors import DataError, MissingError
-from labwright.runs.publish import remove
+from labwright.runs.publish import digest, remove
 from labwright.runs.run import Run
 from tests.learn.fake import PART, FakeJob, Regression, train
 
@@ -145,6 +145,10 @@ def test_files_of_a_path_enter_a_fingerprint_and_names_do_not(folder: Path) -> N
     files = checkpoint_files(str(folder))
     assert [(file.name, file.size) for file in files] == [(file.path.name, file.path.stat().st_size) for file in files]
     assert [file.name for file in files] == ["model.safetensors", "model.json"]
+    assert [file.sha256 for file in files] == [digest(file.path) for file in files]
+    by_checkpoint = checkpoint_files(str(checkpoint(folder, 4)))
+    assert by_checkpoint[0].path == checkpoint(folder, 4) / "ema.safetensors"
+    assert by_checkpoint[0].sha256 == digest(by_checkpoint[0].path)
 
 
 def test_a_copy_of_a_model_carries_its_card(folder: Path, tmp_path: Path) -> None:

@@ -81,10 +81,17 @@ def test_order_and_place_do_not_count(toy: ModuleType) -> None:
         {"files": FILES[:1]},
         {"files": (FILES[0], FILES[1]._replace(size=21))},
         {"files": (FILES[0], FILES[1]._replace(name="c.tif"))},
+        {"files": (FILES[0], FILES[1]._replace(sha256="00"))},
     ],
 )
 def test_all_that_a_result_depends_on_counts(toy: ModuleType, change: dict[str, Any]) -> None:
     assert mark(toy, **change) != mark(toy)
+
+
+def test_a_digest_counts_where_it_is_given(toy: ModuleType) -> None:
+    one, other = ((*FILES, RawFile(Path("/w/model.safetensors"), "model.safetensors", 30, sha256)) for sha256 in ("aa", "bb"))
+    assert mark(toy, files=one) != mark(toy, files=other)
+    assert mark(toy, files=one) == mark(toy, files=one[::-1])
 
 
 def test_a_number_counts_by_its_value(toy: ModuleType) -> None:

@@ -25,7 +25,7 @@ from labwright.learn.devices import inference
 from labwright.learn.model import checkpoint_files
 from labwright.runs import sections
 from labwright.runs.errors import MissingError, Stopped
-from labwright.runs.publish import digest, write_json
+from labwright.runs.publish import write_json
 from labwright.runs.run import Run
 from labwright.study.step import Figures, Job, Part, RawFile
 
@@ -144,7 +144,7 @@ def work(job: Job[PredictOptions], part: Part) -> Figures:
     with inference(options.precision, job.machine.threads) as device:
         trained = weights.load(str(options.checkpoint), job.inputs.get("train"), device.torch_device)
         for file in checkpoint_files(str(options.checkpoint)):
-            job.source(file.name, file.path, digest(file.path))
+            job.source(file.name, file.path, file.sha256)
         segmenter = Segmenter(
             module=trained.module,
             multiple=trained.module.multiple,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -101,11 +101,17 @@ def checkpoint_files(spec: str) -> list[RawFile]:
 
     Raises:
         MissingError: there is nothing at the path.
+        DataError: it is a damaged checkpoint.
     """
     if spec in ("best", "last") or spec.isdecimal():
         return []
     weights, folder = resolve_checkpoint(spec, None)
-    return [RawFile(path, path.name, path.stat().st_size) for path in (weights, folder / "model.json") if path.is_file()]
+    return counted(path for path in (weights, folder / "model.json") if path.is_file())
+
+
+def counted(paths: Iterable[Path]) -> list[RawFile]:
+    """Files that count by their content: two models of the same name and size are two models."""
+    return [RawFile(path, path.name, path.stat().st_size, publish.digest(path)) for path in paths]
 
 
 def load_weights(module: nn.Module, weights: Path) -> None:

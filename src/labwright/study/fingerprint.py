@@ -1,7 +1,7 @@
 """What a result depends on, as one hash.
 
 A run whose fingerprint is there need not be made again; one option that counts, the seed, an input or a raw
-file's name or size changed makes another run beside it.
+file's name, size or (where it is given) digest changed makes another run beside it.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _RUN = re.compile(r"[a-z][a-z0-9_]*-[0-9a-f]{10}")
 def effective(options: BaseModel) -> dict[str, Any]:
     """The options as JSON values, less those marked as without effect, at every level.
 
-    A path that counts (weights to start from) does so by the run it lies in, whose name holds its own fingerprint, or
-    else by its last name: where things lie never counts. What a foreign file holds counts among the step's raw files.
+    Of a path that counts (weights to start from) this is the part from the run on in which it lies, or else its last name:
+    where things lie never counts. What its files hold is not seen here; it counts by their digests among the step's raw files.
     """
     fields = type(options).model_fields
     return {name: _value(getattr(options, name)) for name, field in fields.items() if marks(field).get("effect", True)}
@@ -60,7 +60,7 @@ def fingerprint(step: LazyStep[Any], options: BaseModel, seed: int, inputs: Mapp
         options: the step's resolved options.
         seed: of the study.
         inputs: fingerprint of each step that feeds this one, by name.
-        files: raw files, which count by relative name and size and in no order.
+        files: raw files, which count by relative name, size and, where given, digest, and in no order.
     """
     subject = {
         "step": step.name,
@@ -68,7 +68,7 @@ def fingerprint(step: LazyStep[Any], options: BaseModel, seed: int, inputs: Mapp
         "options": effective(options),
         "seed": seed,
         "inputs": dict(inputs),
-        "files": sorted([file.name, file.size] for file in files),
+        "files": sorted([file.name, file.size, *([file.sha256] if file.sha256 else [])] for file in files),
     }
     text = json.dumps(subject, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode("ascii")).hexdigest()

@@ -36,6 +36,8 @@ class RawFile(NamedTuple):
     path: Path
     name: str
     size: int
+    sha256: str = ""
+    """Given where the content must count, as for small foreign files; enters the fingerprint."""
 
 
 class Machine(NamedTuple):
@@ -157,6 +159,10 @@ class Recipe:
     tools: Mapping[str, str] = field(default_factory=dict)
     """What the recipe offers outside of a run, by name → "module:attribute"; written in code, never in a file.
     Known names: ``evaluate_folders(predictions, truth, size)``, ``export_weights(run, to)``, ``findings`` (a catalogue of codes)."""
+    beginning: Mapping[str, Any] = field(default_factory=dict)
+    """Options that ``labwright new`` writes out with a value of their own, by path, where no default can be right."""
+    check: Callable[[Mapping[str, Options]], Iterable[tuple[str, str]]] | None = None
+    """What is wrong across steps: (path of an option, what is wrong with it) each. Steps taken from elsewhere are not among those given."""
 
     def tool(self, name: str) -> Any:
         """The function or table behind a tool; KeyError where the recipe has none of that name."""
