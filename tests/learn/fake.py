@@ -21,6 +21,7 @@ from labwright.learn.task import Clock
 from labwright.learn.tensors import read
 from labwright.runs.errors import Stopped
 from labwright.runs.publish import publish
+from labwright.runs.run import Run
 from labwright.study.step import Figures, Part
 
 PART = Part("model")
@@ -35,11 +36,13 @@ class FakeJob:
 
     def __init__(self, folder: Path, *, stop_at: int | None = None, joules: Callable[[], float | None] = lambda: None) -> None:
         self.folder, self.stop_at, self.joules = folder, stop_at, joules
+        self.run = Run(folder, {})
         self.asked = 0
         self.records: list[dict[str, Any]] = []
         self.said: list[str] = []
         self.stages: list[str] = []
         self.shown: list[tuple[int, int]] = []
+        self.fields: list[dict[str, Any]] = []
 
     def checkpoints(self, part: Part) -> Path:
         return self.folder / "checkpoints" / part.id
@@ -64,6 +67,7 @@ class FakeJob:
 
     def progress(self, done: int, total: int, title: str = "", **fields: Any) -> None:
         self.shown.append((done, total))
+        self.fields.append(fields)
 
 
 class Regression:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,14 @@ import pytest
 import torch
 from torch.nn import functional
 
-from labwright.learn import resume
+from labwright.learn import loop, resume
 from labwright.learn.average import Average
 from labwright.learn.checkpoints import Checkpoints, problem
 from labwright.learn.loop import fit
 from labwright.learn.options import FitOptions
 from labwright.learn.state import State
 from labwright.runs.errors import DataError, FaultError, MissingError, Stopped, StudyError
+from labwright.runs.journal import Journal
 from labwright.runs.publish import remove
 from tests.learn.fake import ITEMS, PART, FakeJob, Regression, final, same, series, state_of, train
 
@@ -367,6 +370,23 @@ def test_an_energy_budget_counts_all_attempts_and_marks_the_run(tmp_path: Path) 
     assert state_of(tmp_path, 7)["validated_step"] == 7
 
 
+def test_what_a_killed_attempt_used_after_its_last_checkpoint_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = options(stop={"joules": 64.0})
+    train(tmp_path, options(), stop_at=3)
+    with contextlib.closing(Journal(tmp_path / "journal" / "0001.jsonl")) as killed:
+        killed.record("energy", stage="train", joules=60.0)
+        killed.record("energy", stage="validate", joules=None)
+    own = Journal(tmp_path / "journal" / "0002.jsonl")
+    own.record("start", pid=os.getpid(), host=socket.gethostname())
+    own.record("energy", stage="other", joules=5.0)  # is in what the job says of this attempt
+    own.close()
+    job = FakeJob(tmp_path, joules=lambda: 5.0)
+    monkeypatch.setattr(loop, "SHOW_EVERY_S", 0.0)
+    figures = fit(Regression(job, chosen), chosen, job, PART)
+    assert (figures["joules"], figures["ended"], figures["steps"]) == (65.0, "joules", 3)
+    assert {fields["joules"] for fields in job.fields} == {65.0}
+
+
 def test_an_energy_budget_without_a_meter_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="no energy can be measured"):
         train(tmp_path, options(stop={"joules": 1.0}))
@@ -518,6 +538,8 @@ class TestOtherWeights:
         assert figures is not None
         assert figures["best_step"] >= 12
         assert checkpoints(tmp_path / "more").at(figures["best_step"]).is_dir()
+        assert figures["items_seen"] == 2 * ITEMS, "as its joules and seconds: of this training alone"
+        assert state_of(tmp_path / "more", 20)["items_seen"] == 5 * ITEMS
 
     def test_continue_from_survives_a_stop(self, tmp_path: Path) -> None:
         constant: dict[str, Any] = {"schedule": {"kind": "constant"}}
@@ -526,8 +548,10 @@ class TestOtherWeights:
         train(tmp_path / "whole", chosen)
         for stop_at in (1, 2, 4):
             train(tmp_path / "parts", chosen, stop_at=stop_at)
-        train(tmp_path / "parts", chosen)
+        _, _, figures = train(tmp_path / "parts", chosen)
         assert same(final(tmp_path / "parts"), final(tmp_path / "whole"))
+        assert figures is not None
+        assert figures["items_seen"] == 2 * ITEMS
 
     def test_continue_from_with_a_schedule_tied_to_the_length_is_refused(self, tmp_path: Path) -> None:
         train(tmp_path / "short", options())

@@ -44,7 +44,8 @@ def fit(task: Task[B], options: FitOptions, job: Job[Any], part: Part) -> Figure
     Returns:
         Figures: ``steps``, ``epochs``, ``items_seen``, ``ended`` (length, patience or joules), ``best_step``, the figures of the
         best validation as ``best_<name>``, ``parameters``, ``precision`` and ``device`` as really used, ``threads``, ``reproducible``;
-        over all attempts ``train_seconds`` (without validation), ``data_wait_share`` and ``joules``.
+        over all attempts ``train_seconds`` (without validation), ``data_wait_share`` and ``joules``. After ``continue_from``,
+        ``items_seen``, seconds and joules are of this training alone; steps and epochs count on.
 
     Raises:
         Stopped: on a signal or a deadline, after saving.
@@ -83,10 +84,14 @@ def fit(task: Task[B], options: FitOptions, job: Job[Any], part: Part) -> Figure
     curve_every = max(1, total // CURVE_POINTS)
     saved = -1 if folder is not None and folder.parent != checkpoints.folder else state.step
     marked = checkpoints.best()
-    waited_before, joules_before = state.wait_seconds, state.joules or 0.0
+    waited_before, joules_before = state.wait_seconds, resume.joules_before(job, state)
     saved_at = shown_at = time.monotonic()
     if options.stop.joules is not None and job.joules() is None:
         raise StudyError("no energy can be measured on this machine", where="stop.joules", todo="Leave it out, or see `labwright doctor`.")
+
+    def joules() -> float | None:
+        used = job.joules()
+        return None if used is None else joules_before + used
 
     def record(phase: str, values: Figures) -> None:
         if fabric.is_global_zero:
@@ -96,8 +101,7 @@ def fit(task: Task[B], options: FitOptions, job: Job[Any], part: Part) -> Figure
         nonlocal saved, saved_at
         curve.check()
         state.sums, state.summed = curve.content()
-        used = job.joules()
-        state.joules = None if used is None else joules_before + used
+        state.joules = joules()
         if fabric.is_global_zero:
             resume.save(checkpoints, learner)
             job.record("checkpoint", part=part.id, step=state.step, best=state.best[0]["step"] if state.best else None)
@@ -183,14 +187,12 @@ def fit(task: Task[B], options: FitOptions, job: Job[Any], part: Part) -> Figure
                 record("train", {**curve.means(), "learning_rate": rate})
             now = time.monotonic()
             state.seconds, state.wait_seconds = state.seconds + now - stepped, waited_before + loader.wait_seconds
-            if options.stop.joules is not None and devices.agree(fabric, joules_before + (job.joules() or 0.0) >= options.stop.joules):
+            if options.stop.joules is not None and devices.agree(fabric, (joules() or 0.0) >= options.stop.joules):
                 state.ended = "joules"
             if now - shown_at >= SHOW_EVERY_S and fabric.is_global_zero:
                 shown_at = now
                 wait = f"{100 * state.wait_seconds / state.seconds:.0f}%"
-                job.progress(
-                    state.step, total, f"train {part.id}", epoch=state.epoch, loss=loss.item(), data_wait=wait, joules=job.joules()
-                )
+                job.progress(state.step, total, f"train {part.id}", epoch=state.epoch, loss=loss.item(), data_wait=wait, joules=joules())
     return _figures(state, network)
 
 
@@ -230,7 +232,7 @@ def _figures(state: State, network: torch.nn.Module) -> Figures:
     return {
         "steps": state.step,
         "epochs": state.epoch,
-        "items_seen": state.items_seen,
+        "items_seen": state.items_seen - state.items_before,
         "ended": state.ended or "length",
         "best_step": best["step"],
         **{f"best_{name}": value for name, value in best["figures"].items()},

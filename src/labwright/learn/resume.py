@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from lightning_fabric.plugins.precision import Precision
@@ -13,12 +16,12 @@ from torch import nn
 from labwright.learn import tensors
 from labwright.learn.average import Average
 from labwright.learn.checkpoints import Checkpoints, problem, read_state
-from labwright.learn.model import checkpoint_folder, find_checkpoint, load_weights, weights_at
+from labwright.learn.model import checkpoint_folder, counted, find_checkpoint, load_weights, weights_at
 from labwright.learn.options import Cosine, FitOptions
 from labwright.learn.state import State
 from labwright.runs.errors import DataError, MissingError, StudyError
 from labwright.runs.run import Run
-from labwright.study.step import Part
+from labwright.study.step import Job, Part, RawFile
 
 Say = Callable[[str], None]
 
@@ -58,7 +61,36 @@ def find(checkpoints: Checkpoints, options: FitOptions, part: Part, threads: int
         # What belongs to the other run's folder and to its time stays there; it is validated afresh here.
         state.threads, state.validated_step, state.best, state.waited, state.ended = threads, 0, [], 0, ""
         state.joules, state.seconds, state.wait_seconds = None, 0.0, 0.0
+        state.items_before = state.items_seen
     return state, folder
+
+
+def origin_files(options: FitOptions, part: Part) -> list[RawFile]:
+    """The files that ``start_from`` or ``continue_from`` name, for a step's ``sources``; none where neither is given.
+
+    Raises:
+        MissingError: there is nothing at the path.
+        DataError: it is a damaged checkpoint.
+        StudyError: ``continue_from`` names what has no full state.
+    """
+    say = logging.getLogger("labwright").warning
+    if options.start_from is not None:
+        return counted([weights_at(options.start_from, part.id, say)])
+    if options.continue_from is not None:
+        folder = _full_state(options.continue_from, part, say)
+        return counted([*sorted(folder.glob("*.safetensors")), folder / "state.json"])
+    return []
+
+
+def joules_before(job: Job[Any], state: State) -> float:
+    """Joules of the earlier attempts: by the journal, which knows what a killed one used after its last checkpoint.
+
+    The state may know more of one that was killed right after a checkpoint and before the next record.
+    """
+    me = socket.gethostname(), os.getpid()
+    own = [record["file"] for record in job.run.records("start") if (record["host"], record["pid"]) == me][-1:]
+    earlier = [record["joules"] or 0.0 for record in job.run.records("energy") if not own or record["file"] < own[0]]
+    return max(state.joules or 0.0, sum(earlier))
 
 
 def begin(network: nn.Module, options: FitOptions, part: Part, folder: Path | None, say: Say) -> None:

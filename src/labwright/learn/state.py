@@ -27,6 +27,8 @@ class State:
     """Batches done in the present epoch: 0 at its edges."""
     total_steps: int = 0
     items_seen: int = 0
+    items_before: int = 0
+    """Thereof by the training that this one continues."""
     sums: dict[str, float | None] = field(default_factory=dict)
     """Sums of the training figures since the last record."""
     summed: float = 0.0
