@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,15 +18,18 @@ from torch.nn import functional
 from labwright.cells.pack import PACK
 from labwright.cells.pixels import Intensity, intensity
 from labwright.cells.recipe import InstanceOptions, TrainOptions
-from labwright.cells.train import CellsTask, pack_intensity
+from labwright.cells.segment import Segmenter
+from labwright.cells.train import CellsTask, joules_per_item, pack_intensity
 from labwright.cells.views import OUTSIDE, normalised, stacked
 from labwright.data.packs import Pack
 from labwright.learn.task import Clock
 from labwright.runs.errors import DataError, LabwrightError, MissingError, Stopped
 from labwright.runs.run import Run
+from labwright.study.plan import plan
+from labwright.study.resolve import resolve
 from labwright.testing.tiny import tiny_sequences, tiny_study
 from tests.cells.conftest import Trained
-from tests.cells.studies import LEARNING, conducted, tiny
+from tests.cells.studies import LEARNING, PLAIN, conducted, tiny
 
 CLOCK = Clock(epoch=0, step=0, progress=0.0, key=0)
 STILL = {"flips": False, "rotations": False, "probability": 0}
@@ -68,6 +72,8 @@ def test_it_learns_what_there_is_to_learn(trained: Trained) -> None:
     figures = trained.runs["train"].figures()
     assert figures["best_instance_dice"] > 0.9
     assert figures["best_f1"] > 0.9
+    scores = json.loads(trained.runs["evaluate"].output("scores.json").read_text())["splits"]["validate"]["overall"]
+    assert [figures["best_instance_dice"], figures["best_f1"]] == pytest.approx([scores["instance_dice"], scores["f1"]])
 
 
 def test_the_best_checkpoint_is_the_one_with_the_highest_instance_dice(trained: Trained) -> None:
@@ -202,6 +208,17 @@ def test_validation_scores_whole_frames_with_the_options_for_instances(make: Mak
     assert figures.keys() == {"instance_dice", "f1"}
 
 
+def test_validation_pools_the_counts_of_frames_as_the_evaluation_does(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = make(validate={"batch_size": 3})
+    truths = [task.pack.arrays[f"labels/{row['array']}"][row["index"]] for row in task.held_out]
+    found_in_the_first = [truths[0], *(np.zeros_like(truth) for truth in truths[1:])]
+    monkeypatch.setattr(Segmenter, "labels", lambda *_: found_in_the_first)
+    first, *others = (len(np.unique(truth)) - 1 for truth in truths)
+    figures = task.validate()
+    assert figures["f1"] == pytest.approx(2 * first / (2 * first + sum(others)))
+    assert figures["instance_dice"] == pytest.approx(1 / 3)
+
+
 def test_validation_stops_between_two_batches(make: Make) -> None:
     answers = iter((False, True))
     task = make(stopping=lambda: next(answers), validate={"batch_size": 2})
@@ -261,3 +278,35 @@ def test_another_trainings_weights_are_a_start(trained: Trained, tmp_path: Path)
     start = f"train.start_from={trained.runs['train'].folder}"
     run = conducted(trained.study, *sets, "train.epochs=1", start, "train.learning_rate=1e-6", step="train")["train"]
     assert run.figures()["best_instance_dice"] > 0.9
+
+
+def fingerprint(trained: Trained, option: str) -> str:
+    study = resolve([trained.study], sets=[*PLAIN, *trained.sets, option])
+    return {one.name: one.fingerprint for one in plan(study)}["train"]
+
+
+def test_weights_to_start_from_count_by_what_they_hold(trained: Trained, tmp_path: Path) -> None:
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes((trained.runs["train"].output("model") / "model.safetensors").read_bytes())
+    before = fingerprint(trained, f"train.start_from={weights}")
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    assert fingerprint(trained, f"train.start_from={weights}") != before
+
+
+def test_a_training_to_continue_counts_by_what_its_last_checkpoint_holds(trained: Trained, tmp_path: Path) -> None:
+    run = shutil.copytree(trained.runs["train"].folder, tmp_path / "train-0123456789")
+    before = fingerprint(trained, f"train.continue_from={run}")
+    newest = max((run / "checkpoints" / "model").glob("[0-9]*"))
+    shutil.rmtree(newest)
+    assert fingerprint(trained, f"train.continue_from={run}") != before
+
+
+@pytest.mark.parametrize("option", ["start_from", "continue_from"])
+def test_weights_that_are_not_there_are_missing_when_it_is_planned(trained: Trained, tmp_path: Path, option: str) -> None:
+    with pytest.raises(MissingError, match="nothing at this path") as caught:
+        fingerprint(trained, f"train.{option}={tmp_path / 'absent'}")
+    assert caught.value.code == 66
+
+
+def test_joules_for_no_item_are_not_told(trained: Trained) -> None:
+    assert joules_per_item(trained.runs["train"], {"items_seen": 0}) == {"joules_per_frame_trained": None}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from labwright.cells import weights
-from labwright.cells.metrics import score_frame
+from labwright.cells.metrics import score_frame, summarise
 from labwright.cells.pack import PACK
 from labwright.cells.pixels import Intensity, nearest
 from labwright.cells.recipe import TrainOptions
@@ -24,12 +24,13 @@ from labwright.learn import devices
 from labwright.learn.loop import fit
 from labwright.learn.model import export_model
 from labwright.learn.report import training_sections, write_metrics
+from labwright.learn.resume import origin_files
 from labwright.learn.task import Clock
 from labwright.runs.errors import MissingError, Stopped
 from labwright.runs.faults import fault
 from labwright.runs.publish import write_json
 from labwright.runs.run import Run
-from labwright.study.step import Figures, Job, Part
+from labwright.study.step import Figures, Job, Part, RawFile
 
 MODEL = Part("model")
 Rows = list[dict[str, Any]]
@@ -118,7 +119,7 @@ class CellsTask:
         return loss, {}
 
     def validate(self) -> Figures:
-        """Mean Instance Dice over the validation frames, whole, at their original size."""
+        """Figures over the validation frames, whole, at their original size, by the formulas of the evaluate step."""
         assert self.options.validate != "never"
         batch_size = self.options.validate.batch_size or self.options.batch_size
         segmenter = Segmenter(
@@ -140,7 +141,8 @@ class CellsTask:
             levels = [Intensity(row["mean"], row["deviation"]) for row in rows]
             for row, labels in zip(rows, segmenter.labels(images, levels), strict=True):
                 scores.append(score_frame(self.pack.arrays[f"labels/{row['array']}"][row["index"]], labels))
-        return {name: float(np.mean([getattr(score, name) for score in scores])) for name in ("instance_dice", "f1")}
+        overall = summarise({"validate": scores}, resamples=0)["overall"]
+        return {name: overall[name] for name in ("instance_dice", "f1")}
 
 
 def level_of(options: TrainOptions, rows: Rows) -> Intensity | None:
@@ -153,6 +155,11 @@ def pack_intensity(rows: Rows) -> Intensity:
     means = np.array([row["mean"] for row in rows])
     squares = np.array([row["deviation"] for row in rows]) ** 2 + means**2
     return Intensity(float(means.mean()), float(np.sqrt(max(squares.mean() - means.mean() ** 2, 0.0))) or 1.0)
+
+
+def sources(options: TrainOptions) -> Iterable[RawFile]:
+    """The files of weights or of a training to go on from."""
+    return origin_files(options, MODEL)
 
 
 def preview(options: TrainOptions, inputs: Mapping[str, Run]) -> list[str]:
@@ -186,9 +193,9 @@ def finish(job: Job[TrainOptions]) -> Figures:
 
 
 def joules_per_item(run: Run, results: Mapping[str, Any]) -> dict[str, float | None]:
-    """Joules for each view trained on, over all attempts, without validation; None where nothing was measured."""
+    """Joules for each view that this run trained on, over all attempts, without validation; None where nothing was measured."""
     joules = sum(row["joules"] for row in run.energy() if row["stage"] == "train" and row["joules"] is not None)
-    return {"joules_per_frame_trained": joules / results["items_seen"] if joules else None}
+    return {"joules_per_frame_trained": joules / results["items_seen"] if joules and results["items_seen"] else None}
 
 
 def _split(rows: Rows, name: str, todo: str) -> Rows:
