@@ -57,6 +57,17 @@ def test_figures_are_those_of_the_pairs(truth: Path, tmp_path: Path) -> None:
             assert 0 < row["instance_dice"] < 1
 
 
+def test_the_table_tells_intervals_and_what_had_no_truth(truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = {f"mask{frame:03d}.tif": blocks(frame + 1) | blocks(frame) for frame in (0, 2, 11, 12)}
+    predictions = fill(tmp_path / "predictions", names)
+    assert main(["evaluate", "--recipe", "cells", "--predictions", str(predictions), "--truth", str(truth)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    low, high = evaluate_folders(predictions, truth)["summary"]["overall"]["intervals"]["instance_dice"]
+    (dice,) = [line for line in lines if line.startswith("instance_dice")]
+    assert dice.endswith(f"{low:.4g} – {high:.4g}")
+    assert lines[-1] == "1 prediction had no truth"
+
+
 def test_the_challenges_names_and_size(truth: Path, tmp_path: Path) -> None:
     names = {f"t{frame:04d}_256.tif": nearest(blocks(frame), (256, 256)) for frame in (0, 2, 11)}
     predictions = fill(tmp_path / "predictions", names)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from labwright.cli.commands import run as conducted
 from labwright.cli.places import recipe_named
-from labwright.cli.tables import print_json, print_table, scalars
+from labwright.cli.tables import print_json, print_table, scalars, shown
 from labwright.runs.errors import CommandError, Exit
 
 _EXAMPLE = "Write `labwright evaluate --recipe cells --predictions DIR --truth DIR`."
@@ -34,7 +34,10 @@ def _score(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"code": 0, **scores})
         return Exit.DONE
-    summary = scores["summary"]
-    rows = [[name, value] for name, value in scalars(summary.get("overall", summary)).items()]
-    print_table(["figure", "value"], rows, title=f"{arguments.predictions} against {arguments.truth}")
+    summary = scores["summary"].get("overall", scores["summary"])
+    intervals = {name: f"{shown(ends[0])} – {shown(ends[1])}" for name, ends in summary.get("intervals", {}).items() if ends}
+    rows = [[name, value, intervals.get(name)] for name, value in scalars(summary).items()]
+    print_table(["figure", "value", "95 % interval"], rows, title=f"{arguments.predictions} against {arguments.truth}")
+    if unused := scores.get("unused_predictions"):
+        print(f"{unused} {'prediction' if unused == 1 else 'predictions'} had no truth")
     return Exit.DONE
