@@ -25,6 +25,15 @@ def test_the_page_shows_the_planned_runs(labwright, study: Path) -> None:
     assert all(name in text for name in told["runs"])
 
 
+def test_steps_that_are_not_done_are_named(labwright, study: Path) -> None:
+    labwright("run", "study.yaml", "--quiet")
+    assert labwright("report", "study.yaml").err == ""
+    said = labwright("report", "study.yaml", "--set", "train.guess=2")
+    assert said.code == 0
+    assert said.err == "not done with these options: train, evaluate\n"
+    assert labwright("report", "study.yaml", "--set", "train.guess=2", "--json").json["not_done"] == ["train", "evaluate"]
+
+
 def test_named_runs_come_with_what_fed_them(labwright, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labwright("run", "study.yaml", "--quiet")
     (evaluate,) = Path("runs").glob("evaluate-*")

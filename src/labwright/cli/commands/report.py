@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from labwright.cli import places
@@ -17,16 +18,19 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the page and print its path."""
     from labwright.watch.report import write_report
 
+    waiting: list[str] = []
     folders = [Path(word) for word in arguments.place]
     if all((folder / "step.json").is_file() for folder in folders):
         runs, beside, title = with_inputs([Run.open(folder) for folder in folders]), folders[0], ""
     else:
-        runs, beside, title = _of_study(arguments)
+        runs, beside, title, waiting = _of_study(arguments)
     to = write_report(runs, Path(arguments.to) if arguments.to else beside / PAGE, title)
     if arguments.json:
-        print_json({"code": 0, "report": str(to), "runs": [one.name for one in runs]})
+        print_json({"code": 0, "report": str(to), "runs": [one.name for one in runs], "not_done": waiting})
     else:
         print(to)
+        if waiting:
+            print(f"not done with these options: {', '.join(waiting)}", file=sys.stderr)
     if arguments.open:
         open_page(to)
     return Exit.DONE
@@ -54,7 +58,7 @@ def open_page(path: Path) -> None:
     webbrowser.open(path.resolve().as_uri())
 
 
-def _of_study(arguments: argparse.Namespace) -> tuple[list[Run], Path, str]:
+def _of_study(arguments: argparse.Namespace) -> tuple[list[Run], Path, str, list[str]]:
     from labwright.study.plan import plan
 
     arguments.study = arguments.place
@@ -63,4 +67,5 @@ def _of_study(arguments: argparse.Namespace) -> tuple[list[Run], Path, str]:
     runs = [one.run for one in steps if one.state != "absent"]
     if not runs:
         raise MissingError("nothing was run with these options", where=str(study.path), todo=f"Start with `labwright run {study.path}`.")
-    return runs, study.folder, study.run.name or study.folder.resolve().name
+    waiting = [one.name for one in steps if one.state != "done"]
+    return runs, study.folder, study.run.name or study.folder.resolve().name, waiting
