@@ -111,8 +111,8 @@ def test_meters_are_listed_with_reasons() -> None:
     facts = list(checkup.meters(find(gpus=seen(GPU), powercap=Path("/nowhere"), environment={})))
     assert [(fact.mark, fact.text.partition(":")[0]) for fact in facts] == [
         ("ok", "NVML counter measures gpu 0"),
-        ("ok", "NVML power not used"),
-        ("ok", "RAPL not used"),
+        ("note", "NVML power not used"),
+        ("note", "RAPL not used"),
         ("warn", "estimate for the CPU, not a measurement"),
     ]
     nothing = find(gpus=Visible([], "none"), powercap=Path("/nowhere"), environment={"LABWRIGHT_WATTS_PER_CORE": "0"})

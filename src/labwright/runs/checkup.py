@@ -27,7 +27,7 @@ from labwright.runs.errors import CommandError
 from labwright.runs.gpus import Gpu, Visible, visible
 from labwright.runs.meters import WATTS_VARIABLE, Found, find
 
-Mark = Literal["ok", "warn", "bad"]
+Mark = Literal["ok", "note", "warn", "bad"]
 GIB = 2**30
 _TORCH_PROBE = (
     "import json, torch; print(json.dumps({'version': torch.__version__, 'cuda': torch.version.cuda, 'hip': torch.version.hip,"
@@ -176,7 +176,7 @@ def meters(found: Found) -> Iterator[Fact]:
     """Each way to measure energy: what it measures, or why it is not used."""
     for method, verdict in found.methods.items():
         if not verdict.used:
-            yield Fact("energy", "ok", f"{method} not used: {verdict.text}")
+            yield Fact("energy", "note", f"{method} not used: {verdict.text}")
         elif method == "estimate":
             todo = f"State the power of your CPU's cores with {WATTS_VARIABLE} (rated watts / cores); only RAPL would measure it."
             yield Fact("energy", "warn", f"estimate for the CPU, not a measurement: {verdict.text}", todo)

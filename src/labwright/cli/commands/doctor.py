@@ -16,7 +16,7 @@ def run(args: argparse.Namespace) -> int:
     from labwright.runs.checkup import checkup
     from labwright.runs.errors import Exit
 
-    styles = {"ok": "green", "warn": "yellow", "bad": "bold red"}
+    styles = {"ok": "green", "note": "dim", "warn": "yellow", "bad": "bold red"}
     console = Console(soft_wrap=True, highlight=False)
     facts = []
     for fact in checkup(Path.cwd()):
