@@ -34,6 +34,15 @@ def test_runs_come_with_names_tags_figures_and_joules(labwright, done: Path) -> 
     assert labwright("list", "runs", "--recipe", "cells", "--json").json == []
 
 
+def test_a_figure_stands_for_its_shares(labwright, done: Path) -> None:
+    path = next(Path("runs").glob("train-*/done.json"))
+    content = json.loads(path.read_text())
+    content["figures"] = {"joules_per_frame": 3.0, "joules_per_frame_read": 1.0, "joules_per_frame_network": 2.0, "loss": 0.5}
+    path.write_text(json.dumps(content))
+    (row,) = [line for line in labwright("list", "runs").out.splitlines() if line.startswith("train")]
+    assert "joules_per_frame 3, loss 0.5" in row
+
+
 def test_a_place_is_a_study_a_folder_or_a_run(labwright, done: Path) -> None:
     everything = labwright("list", "runs", "study.yaml").out
     assert labwright("list", "runs", ".").out == everything
