@@ -41,7 +41,7 @@ def _study(study: Study, arguments: argparse.Namespace, step: str | None) -> dic
     steps = plan(study, runs=runs, chosen=places.chosen(arguments, study), steps=[step] if step else None)
     by_name = {one.name: one for one in steps}
     # A training that nobody asked for is refused before the first step starts, anything else when its turn comes.
-    beforehand: dict[str, LabwrightError] = {one.name: error for one in steps if (error := unasked(one, study, step, runs))}
+    beforehand: dict[str, LabwrightError] = {one.name: early for one in steps if (early := unasked(one, study, step, runs))}
     refusal: LabwrightError | None = next(iter(beforehand.values()), None)
     previews = []
     for planned in steps:
