@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from labwright.cells.recipe import RECIPE, NetworkOptions, PredictOptions, TrainOptions, ViewOptions
 from labwright.cells.weights import build
+from labwright.runs.errors import StudyError
 from labwright.study.fingerprint import effective
 from labwright.study.resolve import resolve
 
@@ -54,6 +55,18 @@ def test_a_path_in_the_study_lies_beside_the_study(tmp_path: Path) -> None:
     study = tmp_path / "study.yaml"
     study.write_text("recipe: cells\npack: {source: {path: data}}\npredict: {checkpoint: models/rods}\n")
     assert resolve([study]).steps["predict"].checkpoint == tmp_path / "models" / "rods"
+
+
+def test_a_training_that_validates_on_nothing_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    study = tmp_path / "study.yaml"
+    study.write_text("recipe: cells\npack:\n  source: {path: data}\n  split: {train: ['*']}\n")
+    with pytest.raises(StudyError, match=r"pack\.split: has no split named validate, which train\.validate asks for") as caught:
+        resolve([study])
+    assert caught.value.where == "study.yaml:4"
+    for change in ("train.validate=never", "pack.split.validate=02", "predict.checkpoint=models/rods"):
+        resolve([study], sets=[change])
+    study.write_text("recipe: cells\npack: {from: elsewhere}\n")
+    resolve([study])
 
 
 def test_predicting_nothing_is_refused() -> None:

@@ -231,7 +231,7 @@ def test_a_split_without_items_is_named(make: Make, tmp_path: Path) -> None:
     nothing_to_learn = conducted(tiny(tmp_path / "one", split='{validate: ["01"]}'), step="pack")["pack"]
     with pytest.raises(MissingError, match="no items in split train"):
         make(pack=nothing_to_learn)
-    nothing_to_validate = conducted(tiny(tmp_path / "two", split='{train: ["01"]}'), step="pack")["pack"]
+    nothing_to_validate = conducted(tiny(tmp_path / "two", split='{train: ["01"]}'), "train.validate=never", step="pack")["pack"]
     with pytest.raises(MissingError, match=r"no items in split validate.*train\.validate"):
         make(pack=nothing_to_validate)
     assert make(pack=nothing_to_validate, validate="never").held_out == []

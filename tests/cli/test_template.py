@@ -51,6 +51,13 @@ def test_it_is_yaml_for_everybody(labwright, tmp_path: Path) -> None:
     assert yaml.safe_load((tmp_path / "study.yaml").read_text(encoding="utf-8"))["pack"]["source"]["path"] == "${data}"
 
 
+def test_a_new_study_of_cells_has_something_to_validate_on(labwright, tmp_path: Path) -> None:
+    labwright("new", "cells", tmp_path)
+    text = (tmp_path / "study.yaml").read_text(encoding="utf-8")
+    assert yaml.safe_load(text)["pack"]["split"] == {"train": ["01"], "validate": ["02"]}
+    assert "Name a `validate` split" in text
+
+
 def test_a_study_that_is_there_is_left_alone(labwright, study: Path) -> None:
     before = study.read_text()
     said = labwright("new", "toy")

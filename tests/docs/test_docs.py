@@ -76,7 +76,7 @@ def test_options_exist(page: Path) -> None:
 @pages
 def test_studies_are_valid(page: Path, tmp_path: Path) -> None:
     base = tmp_path / "base.yaml"
-    base.write_text("recipe: cells\npack: {source: {kind: ctc, path: data}, split: {train: ['01']}}\n")
+    base.write_text("recipe: cells\npack: {source: {kind: ctc, path: data}, split: {train: ['01'], validate: ['02']}}\n")
     for number, body in enumerate(blocks(page, "yaml")):
         if re.match(rf"(recipe|parameters|{'|'.join(SECTIONS)}):", body):
             fragment = tmp_path / f"{number}.yaml"

@@ -9,6 +9,7 @@ This module holds the options and names the modules that work; it imports nothin
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -38,7 +39,7 @@ class PackOptions(Options):
     """Where the images and masks lie."""
     split: dict[str, Selectors] = option(default_factory=lambda: {"train": ("*",)})
     """Which frames belong to which split: `train: ["01"]`, or frame ranges `["01:0-19"]`. `train` and `validate`
-    need masks, other names do not."""
+    need masks, other names do not. Name a `validate` split too, unless `train.validate` is `never`."""
     target: TargetOptions = option(TargetOptions())
     """The border-core target, made once, at the original size."""
     shard_frames: int = option(16, unit="frames", ge=1)
@@ -183,6 +184,14 @@ def _predict_needs(options: PredictOptions) -> tuple[str, ...]:
     return (*(() if options.source else ("pack",)), *(() if isinstance(options.checkpoint, Path) else ("train",)))
 
 
+def _across_steps(steps: Mapping[str, Options]) -> Iterator[tuple[str, str]]:
+    pack, train, predict = steps.get("pack"), steps.get("train"), steps.get("predict")
+    trains = not (isinstance(predict, PredictOptions) and isinstance(predict.checkpoint, Path))
+    validates = trains and isinstance(train, TrainOptions) and train.validate != "never"
+    if validates and isinstance(pack, PackOptions) and "validate" not in pack.split:
+        yield "pack.split", "has no split named validate, which train.validate asks for; name its frames, or set train.validate to never"
+
+
 RECIPE = Recipe(
     name="cells",
     doc="Instance masks for cells in time-lapse images.",
@@ -234,4 +243,6 @@ RECIPE = Recipe(
         "findings": "labwright.cells.findings:CATALOGUE",
         "export_weights": "labwright.cells.weights:export_weights",
     },
+    beginning={"pack.split": {"train": ["01"], "validate": ["02"]}},
+    check=_across_steps,
 )

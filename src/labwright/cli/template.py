@@ -40,8 +40,8 @@ def study_text(recipe: Recipe, schema: str) -> str:
 
 
 def _head(recipe: Recipe) -> Tree:
-    """The lines above the steps, and the required options with a value to begin with."""
-    required: dict[str, Any] = {}
+    """The lines above the steps, and the options that are written out with a value to begin with."""
+    required: dict[str, Any] = dict(recipe.beginning)
     absent: list[str] = []
     for name, model in models(recipe).items():
         for row in walk(model, name):

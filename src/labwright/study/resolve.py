@@ -96,7 +96,10 @@ def resolve(paths: Sequence[Path | str], *, sets: Sequence[str] = (), params: Se
     refuse(mistakes, str(files[0]))
     run = built.pop("run")
     assert isinstance(run, RunOptions)
-    return Study(path, path.parent, recipe, built, run, declared.values, dict(_origins(tree, "")), taken)
+    origins = dict(_origins(tree, ""))
+    if recipe.check:
+        refuse((Mistake(_origin(option, origins, files[0]), option, what) for option, what in recipe.check(built)), str(files[0]))
+    return Study(path, path.parent, recipe, built, run, declared.values, origins, taken)
 
 
 def _labels(files: Sequence[Path]) -> list[str]:
@@ -173,6 +176,11 @@ def _taken(name: str, node: Node, folder: Path, mistakes: list[Mistake]) -> Path
             what = f"a step taken from elsewhere has no options of its own; leave out '{key}' or '{FROM}'"
             mistakes.append(Mistake(other.origin, f"{name}.{key}", what))
     return typed.absolute(place.value, Path.cwd() if place.origin == ORIGIN else folder)
+
+
+def _origin(option: str, origins: Mapping[str, str], file: Path) -> str:
+    """Where an option, or the first thing within it, was given; the file itself where it has its default."""
+    return next((origin for path, origin in origins.items() if path == option or path.startswith(f"{option}.")), file.name)
 
 
 def _origins(node: Node, path: str) -> Iterator[tuple[str, str]]:
