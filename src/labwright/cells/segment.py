@@ -19,7 +19,6 @@ from labwright.cells.pixels import Intensity, intensity, nearest
 from labwright.cells.recipe import InstanceOptions, ViewOptions
 from labwright.cells.views import network_scale, normalised, resized, scaled_shape
 
-
 SYMMETRIES = [(turned, axes) for turned in (False, True) for axes in ((), (-2,), (-1,), (-2, -1))]
 """The eight symmetries of a square: transposed or not, then flipped along axes. The first four need no turning."""
 
