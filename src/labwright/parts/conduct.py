@@ -10,7 +10,7 @@ from labwright.parts.execute import execute
 from labwright.runs.errors import CommandError, DataError, MissingError
 from labwright.runs.publish import write_json
 from labwright.runs.run import Run
-from labwright.study.plan import Planned, changed_sources, create, differences, done_runs, plan, runs_folder
+from labwright.study.plan import Planned, create, differences, done_runs, plan, runs_folder
 from labwright.study.resolve import Study
 
 MOST_RUNS = 5
@@ -61,9 +61,8 @@ def conduct(
 
 def _one(planned: Planned, study: Study, steps: Mapping[str, Planned], quiet: bool, deadline: float | None) -> Result:
     if error := unusable(planned):
-        changed = changed_sources(planned.run, planned.sources) if planned.state == "stale" else []
-        if changed:
-            write_json(planned.folder / "stale.json", {"changed": changed}, "done")
+        if planned.changed:
+            write_json(planned.folder / "stale.json", {"changed": planned.changed}, "done")
         raise error
     fresh = planned.state != "done"
     if fresh:
@@ -99,7 +98,7 @@ def unusable(planned: Planned) -> DataError | None:
         )
     if planned.state != "stale":
         return None
-    names = ", ".join(changed_sources(planned.run, planned.sources)[:3]) or "see stale.json"
+    names = ", ".join(planned.changed[:3]) or "see stale.json"
     return DataError(
         f"raw files changed after they were read: {names}",
         where=planned.folder.name,

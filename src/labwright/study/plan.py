@@ -35,6 +35,8 @@ class Planned:
     sources: tuple[RawFile, ...]
     state: str
     """``absent`` or a state of :meth:`labwright.runs.run.Run.state`."""
+    changed: tuple[str, ...] = ()
+    """Raw files that are no longer what the complete run read; found once, since finding out may read them."""
     given: bool = False
     """Whether the run was named by the user instead of following from the options."""
 
@@ -89,12 +91,15 @@ def _planned(step: LazyStep[Any], study: Study, folder: Path, before: Mapping[st
     mark = fingerprint(step, options, study.run.seed, {name: one.fingerprint for name, one in inputs.items()}, sources)
     place = folder / f"{step.name}-{mark[:10]}"
     state = "absent"
+    changed: tuple[str, ...] = ()
     if (place / "step.json").is_file():
         run = Run.open(place)
         state = run.state()
-        if state == "done" and changed_sources(run, sources):
+        if state in ("done", "stale"):
+            changed = tuple(changed_sources(run, sources))
+        if changed:
             state = "stale"
-    return Planned(step, options, mark, place, inputs, sources, state)
+    return Planned(step, options, mark, place, inputs, sources, state, changed)
 
 
 def _given(step: LazyStep[Any], folder: Path) -> Planned:
