@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from labwright.cli import places
 from labwright.cli.tables import print_json, print_table
 from labwright.runs.errors import Exit
-from labwright.runs.publish import TEMPORARY, disk_error, remove
+from labwright.runs.publish import disk_said, remove, set_aside
 from labwright.runs.run import Run
 
 UNFINISHED = ("ready", "stopped", "failed", "silent")
@@ -86,11 +85,8 @@ def _without_inputs_of_kept(runs: Sequence[Run], found: dict[Path, str]) -> dict
 def _remove(runs: Sequence[Run]) -> None:
     """Remove the runs, what was made from others first; a kill leaves no half run under a run's name."""
     for one in reversed(runs):
-        aside = one.folder.with_name(f"{TEMPORARY}{os.getpid()}-clean-{one.name}")
-        try:
-            one.folder.rename(aside)
-        except OSError as error:
-            raise disk_error(error, one.folder) from error
+        with disk_said(one.folder):
+            aside = set_aside(one.folder)
         remove(aside)
 
 
