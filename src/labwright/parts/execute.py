@@ -171,6 +171,8 @@ def _work(step: LazyStep[Any], job: LocalJob[Any], share: Share, finish: bool, c
 def _finish(step: LazyStep[Any], job: LocalJob[Any], current: Attempt) -> None:
     run = job.run
     fault("finish:before")
+    # Workers of a killed attempt may have lived on for a moment, and left something after the sweep at the start.
+    publish.sweep(run.folder)
     job.record("finish")
     job.energy.flush()  # what the step tells of its joules comes from the journal
     with job.stage("finish"):
