@@ -26,11 +26,11 @@ $(BIN)/python:
 	  || { echo '$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; }
 
 $(VENV)/.installed: $(FRAME) | $(BIN)/python
-	$(PIP) --editable '.[cells,report,energy]'
+	$(PIP) --editable '.[cells,watch,energy]'
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) --editable '.[cells,report,energy,dev]'
+	$(PIP) --editable '.[cells,watch,energy,dev]'
 	@touch $@
 
 install: $(VENV)/.installed

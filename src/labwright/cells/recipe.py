@@ -216,6 +216,7 @@ RECIPE = Recipe(
             needs=("pack",),
             gates=("check",),
             trains=True,
+            gpu=True,
             parallel=False,
         ),
         LazyStep(
@@ -225,6 +226,7 @@ RECIPE = Recipe(
             "labwright.cells.predict",
             "Write instance masks.",
             needs=("pack", "train"),
+            gpu=True,
             requires=_predict_needs,
             parallel=False,
         ),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 
-PUBLISHED = ("step", "parts", "checkpoint", "shard", "output", "model", "pack", "report", "done")
+PUBLISHED = ("step", "parts", "checkpoint", "shard", "output", "model", "pack", "report", "done", "submission")
 """Labels of what gets published by rename; each has the four stages below."""
 STAGES = ("before-write", "before-sync", "before-rename", "after-rename")
 POINTS: tuple[str, ...] = (

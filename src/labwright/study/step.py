@@ -112,6 +112,8 @@ class LazyStep(Generic[O]):
     needs: tuple[str, ...] = ()
     gates: tuple[str, ...] = ()
     trains: bool = False
+    gpu: bool = False
+    """Whether it computes on a GPU where there is one; clusters queue it accordingly."""
     parallel: bool = True
     """Whether parts gain from several processes on one machine; not where one part uses every core itself."""
     requires: Callable[[O], tuple[str, ...]] | None = None

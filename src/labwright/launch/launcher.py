@@ -1,0 +1,114 @@
+"""What all launchers offer: put jobs into a queue, see how they are getting on, stop, show and enter them.
+
+Each has beside it a pure function ``render(job, site, place) -> {file name: text}``. The scheduler's word is a hint: an empty or
+failed answer means ``unknown``; whether a run lives is told by its journal.
+"""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from labwright.runs.errors import FaultError, MissingError
+
+if TYPE_CHECKING:
+    from labwright.launch.job import Job
+    from labwright.launch.site import Site
+    from labwright.launch.submission import Submission, Submitted
+
+QUEUED, HELD, RUNNING, ENDING, DONE, FAILED, CANCELLED, UNKNOWN = (
+    "queued",
+    "held",
+    "running",
+    "ending",
+    "done",
+    "failed",
+    "cancelled",
+    "unknown",
+)
+ANSWER_WITHIN_S = 30.0
+"""How long a scheduler's tool may take; a slow answer is no answer."""
+
+
+class Seen(NamedTuple):
+    """How a scheduler sees one task of a job."""
+
+    id: str
+    """As the scheduler's own tools take it: ``1234``, ``1234_5``, ``1234.0``."""
+    state: str
+    """One of the words above."""
+    reason: str = ""
+    """Why it waits, is held or ended, in plain words."""
+    host: str = ""
+    name: str = ""
+    """The job's name, for those that no submission is known of."""
+
+
+class Launcher(Protocol):
+    """The five things that call a scheduler's tools."""
+
+    def submit(self, submission: Submission, jobs: Sequence[Job], site: Site) -> None:
+        """Queue the jobs, whose rendered files lie in the submission's folder; each id is recorded at once."""
+        ...
+
+    def poll(self, jobs: Sequence[Submitted] | None) -> dict[str, Seen]:
+        """How tasks are getting on, by ``Submitted.key(index)``; for None all of the user's jobs, by the scheduler's id."""
+        ...
+
+    def cancel(self, job: Submitted, indices: Sequence[int] | None = None) -> None:
+        """Stop tasks gently: they save, and are not queued again."""
+        ...
+
+    def tail(self, job: Submitted, index: int) -> list[str] | None:
+        """The command that follows a task's output where its file cannot be read here; None where it can."""
+        ...
+
+    def attach(self, job: Submitted, index: int, command: Sequence[str]) -> list[str]:
+        """The command that runs another one beside a task."""
+        ...
+
+
+def launcher(kind: str) -> Launcher:
+    """The launcher of a kind of site."""
+    module = importlib.import_module(
+        {"slurm": "labwright.launch.slurm", "htcondor": "labwright.launch.htcondor"}.get(kind, "labwright.launch.local")
+    )
+    made: Launcher = module.LAUNCHER
+    return made
+
+
+def render(kind: str, job: Job, site: Site, place: Path) -> Mapping[str, str]:
+    """The files of a job, by name, as they will lie in the submission folder ``place``."""
+    module = importlib.import_module(
+        {"slurm": "labwright.launch.slurm_script", "htcondor": "labwright.launch.htcondor_submit"}.get(
+            kind, "labwright.launch.local_script"
+        )
+    )
+    files: Mapping[str, str] = module.render(job, site, place)
+    return files
+
+
+def call(*words: str, within_s: float = ANSWER_WITHIN_S) -> str:
+    """What a scheduler's tool prints.
+
+    Raises:
+        MissingError: the tool is not installed here.
+        FaultError: it failed, or took too long; the message holds its words.
+    """
+    try:
+        done = subprocess.run(
+            words, capture_output=True, text=True, errors="replace", timeout=within_s, check=False, stdin=subprocess.DEVNULL
+        )
+    except FileNotFoundError as error:
+        raise MissingError(
+            f"{words[0]} is not installed here", where=" ".join(words), todo="Run this where the scheduler's tools are."
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise FaultError(f"{words[0]} gave no answer within {within_s:.0f} s", where=" ".join(words), todo="Try again later.") from error
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        raise FaultError(said[-1] if said else f"{words[0]} failed with exit code {done.returncode}", where=" ".join(words))
+    return done.stdout

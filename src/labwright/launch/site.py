@@ -1,0 +1,179 @@
+"""A site: one cluster's habits in a small YAML file, so that a study says nothing about the cluster.
+
+Found by name in ``./sites``, beside the study, in the user's configuration folder and among those that come with Labwright; a path
+to a file does as well. What nobody could know is marked with the word ``unknown``; a job that would need it is refused
+with a sentence instead of being sent with a guess.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from importlib import resources as packaged
+from pathlib import Path
+from typing import Any, Literal
+
+from labwright.launch.container import Container
+from labwright.runs.errors import MissingError, StudyError
+from labwright.study.load import load
+from labwright.study.messages import listed, refuse
+from labwright.study.options import Options, option
+from labwright.study.resources import Resources
+from labwright.study.validate import build
+
+UNKNOWN = "unknown"
+"""Stands for a value that only the site's users or its documentation can tell."""
+GENERIC = {"local": "generic-server", "slurm": "generic-slurm", "htcondor": "generic-htcondor"}
+"""What ``--on slurm`` and its likes stand for."""
+
+
+class Queue(Options):
+    """Where a site runs one kind of step, and what such a step gets where the study says nothing."""
+
+    partition: str = option("")
+    """Slurm partition."""
+    account: str = option("")
+    """Account, project or accounting group that pays."""
+    qos: str = option("")
+    """Slurm quality of service."""
+    reservation: str = option("")
+    """Slurm reservation."""
+    constraint: str = option("")
+    """Slurm node features, or HTCondor requirements (a ClassAd expression)."""
+    exclusive: bool = option(False)
+    """Whole nodes only. Joules that Slurm counts are a job's own only then."""
+    attributes: dict[str, str] = option(default_factory=dict)
+    """Further lines as they are: `#SBATCH --key=value`, or `+Key = value` of HTCondor. An empty value is a bare option."""
+    resources: Resources = option(Resources())
+    """What a step of this kind gets by default."""
+
+
+class Site(Options):
+    """One machine or cluster as the launchers need to know it."""
+
+    kind: Literal["local", "slurm", "htcondor"] = option()
+    """Who queues the jobs: nobody but this machine, Slurm, or HTCondor."""
+    about: str = option("")
+    """What this is and where its values come from."""
+    login: str = option("")
+    """Host to reach by ssh, for `labwright pull`; empty where commands run here."""
+    python: str = option("")
+    """The interpreter with Labwright in it, on the execute side. Empty: `python3` in a container, else the one running now."""
+    shared_files: bool = option(True)
+    """Whether the machines that work see the files of the machine that submits."""
+    queues: dict[str, Queue] = option(default_factory=dict)
+    """By kind of step: `cpu`, `gpu`, or the name of a step, which goes first."""
+    container: Container = option(Container())
+    """The container in which the payload runs."""
+    setup: tuple[str, ...] = option(())
+    """Shell lines before the payload (`module load …`, `source …`); one that fails ends the job with its text."""
+    env: dict[str, str] = option(default_factory=dict)
+    """Environment variables of the payload."""
+    scratch: str = option("")
+    """Folder for caches and temporary files on the execute side; may hold `$USER` and the like."""
+    data_root: dict[str, str] = option(default_factory=dict)
+    """Where raw data lie on the execute side: folder as the study names it → folder there."""
+    runs_root: str = option("")
+    """Folder on the execute side in which whole runs stay; journals, findings, tables and reports come back."""
+    signal_before_s: int = option(180, ge=0, unit="s")
+    """How long before the time limit a step is told to save and stop. Slurm may be up to 60 s early."""
+    requeues: int = option(100, ge=0)
+    """How often a job that asks for it (exit code 75) is queued again."""
+    checkpoint_minutes: int = option(60, ge=1, unit="min")
+    """HTCondor: how often a step saves and leaves by itself, so that what it made is kept."""
+    array_limit: int = option(0, ge=0)
+    """Tasks of one array that may run at a time; 0 sets no limit."""
+    slots: int = option(1, ge=1)
+    """Local: jobs without a GPU that run at a time."""
+    idle_watts: float = option(50.0, gt=0, unit="W")
+    """The least that a node can draw; a lower figure of the accounting is not believed."""
+    max_watts: float = option(5000.0, gt=0, unit="W")
+    """The most that a node can draw; a higher figure of the accounting is not believed."""
+    name: str = option("")
+    """The name under which the site was asked for; set by the file's name."""
+
+    def queue(self, step: str, *, gpu: bool) -> Queue:
+        """The queue for a step; the step's own, else that of its kind, else the other kind's."""
+        kinds = (step, "gpu", "cpu") if gpu else (step, "cpu", "gpu")
+        return next((self.queues[kind] for kind in kinds if kind in self.queues), Queue())
+
+    @property
+    def in_container(self) -> bool:
+        return self.container.kind != "none"
+
+
+def load_site(name: str, beside: Path | None = None) -> Site:
+    """The site of that name, or in that file.
+
+    Args:
+        name: a launcher (``slurm``: its generic site), a site's name, or the path of a file.
+        beside: the study folder, whose ``sites`` folder is looked into as well.
+
+    Raises:
+        MissingError: there is no such site; those that are there are named.
+        StudyError: the file is no site; the message holds every mistake.
+    """
+    path = _path(name, beside)
+    mistakes: list[Any] = []
+    tree = load(path, str(path), mistakes)
+    site = build(Site, tree, "", path.parent, {}, mistakes)
+    refuse(mistakes, str(path))
+    assert isinstance(site, Site)
+    return site.model_copy(update={"name": path.stem})
+
+
+def sites(beside: Path | None = None) -> dict[str, Path]:
+    """All sites that can be named, by name; of several files with one name the first in order of search."""
+    found: dict[str, Path] = {}
+    for folder in _folders(beside):
+        for path in sorted(folder.glob("*.yaml")):
+            found.setdefault(path.stem, path)
+    return found
+
+
+def need(value: str, option_name: str, site: Site) -> str:
+    """A value that a job needs, as it is.
+
+    Raises:
+        StudyError: it is marked as unknown.
+    """
+    if value == UNKNOWN:
+        raise StudyError(
+            f"{option_name} of site {site.name} is marked as unknown",
+            where=f"sites/{site.name}.yaml",
+            todo="Copy the site's file to ./sites, write the value that your group uses (`labwright site probe` finds some), or remove the line.",
+        )
+    return value
+
+
+def unknowns(site: Site) -> list[str]:
+    """The options of a site that are marked as unknown, by path."""
+    return [path for path, value in _leaves(site.model_dump(mode="json"), "") if value == UNKNOWN]
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for name, child in value.items():
+            yield from _leaves(child, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from _leaves(child, f"{path}[{index}]")
+    else:
+        yield path, value
+
+
+def _path(name: str, beside: Path | None) -> Path:
+    if "/" in name or name.endswith((".yaml", ".yml")):
+        return Path(name)
+    found = sites(beside)
+    if (wanted := GENERIC.get(name, name)) in found:
+        return found[wanted]
+    raise MissingError(
+        f"there is no site {name!r}", where="--on", todo=f"There are: {listed([*GENERIC, *found])}. `labwright site probe` writes one."
+    )
+
+
+def _folders(beside: Path | None) -> list[Path]:
+    configuration = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "labwright" / "sites"
+    own = [Path("sites"), *([beside / "sites"] if beside else []), configuration]
+    return [*own, Path(str(packaged.files("labwright.launch") / "sites"))]
