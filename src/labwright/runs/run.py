@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from labwright.runs import journal
+from labwright.runs import journal, light
 from labwright.runs.errors import DataError, Exit, MissingError
 from labwright.runs.publish import TEMPORARY, verify
 
@@ -102,31 +102,11 @@ class Run:
             return "stale"
         if (self.folder / "done.json").exists():
             return "done" if not self.verify() else "damaged"
-        last = self.last_records()
-        if not last:
-            return "ready"
-        now = time.time() if now is None else now
-        open_ends = [record for record in last.values() if record["kind"] != "end"]
-        if any(now - record["t"] < SILENT_AFTER_S for record in open_ends):
-            return "running"
-        if open_ends:
-            return "silent"
-        codes = {record["code"] for record in last.values()}
-        if codes <= {Exit.DONE}:
-            return "ready"
-        return "stopped" if codes <= {Exit.DONE, Exit.AGAIN} else "failed"
+        return state_by_journal(self.last_records(), time.time() if now is None else now)
 
     def last_records(self) -> dict[str, dict[str, Any]]:
         """The last record of the newest attempt of each share and rank, by ``<share>-<rank>`` (empty for the whole run)."""
-        newest: dict[str, dict[str, Any]] = {}
-        for path in sorted((self.folder / "journal").glob("*.jsonl")):
-            record = journal.last(path)
-            if record is not None:
-                worker = path.stem.partition("-")[2]
-                # Unlike counts of shares never work at a time (parts.claims): what went before another count is over.
-                newest = {other: one for other, one in newest.items() if _count(other) == _count(worker)}
-                newest[worker] = record
-        return newest
+        return newest_by_worker((path.stem, journal.last(path)) for path in sorted((self.folder / "journal").glob("*.jsonl")))
 
     def heartbeat_age_s(self, now: float | None = None) -> float | None:
         """Seconds since the newest record; None before the first."""
@@ -184,11 +164,40 @@ class Run:
         done = self.done()
         if done is None:
             return ["done.json is missing or not readable"]
-        return verify(self.output(), done.get("output", {}), checksums=checksums)
+        expected = done.get("output", {})
+        # Of a run that is kept elsewhere only what came here can be looked at.
+        return verify(
+            self.output(), light.present(expected, self.output()) if light.kept_at(self.folder) else expected, checksums=checksums
+        )
 
     def __repr__(self) -> str:
         figures = ", ".join(f"{name}={value:.4g}" for name, value in self.figures().items() if isinstance(value, float))
         return f"<Run {self.name}: {self.state()}{'; ' + figures if figures else ''}>"
+
+
+def newest_by_worker(last: Iterable[tuple[str, dict[str, Any] | None]]) -> dict[str, dict[str, Any]]:
+    """The last records of journal files (stem, record), oldest file first → those of :meth:`Run.last_records`."""
+    newest: dict[str, dict[str, Any]] = {}
+    for stem, record in last:
+        if record is not None:
+            worker = stem.partition("-")[2]
+            # Unlike counts of shares never work at a time (parts.claims): what went before another count is over.
+            newest = {other: one for other, one in newest.items() if _count(other) == _count(worker)}
+            newest[worker] = record
+    return newest
+
+
+def state_by_journal(last: Mapping[str, Mapping[str, Any]], now: float) -> str:
+    """How a run without ``done.json`` is getting on, by its :meth:`Run.last_records`: ``ready``, ``running``, ``silent``, …"""
+    open_ends = [record for record in last.values() if record["kind"] != "end"]
+    if any(now - record["t"] < SILENT_AFTER_S for record in open_ends):
+        return "running"
+    if open_ends:
+        return "silent"
+    codes = {record["code"] for record in last.values()}
+    if codes <= {Exit.DONE}:
+        return "ready"
+    return "stopped" if codes <= {Exit.DONE, Exit.AGAIN} else "failed"
 
 
 def runs_in(folder: Path) -> list[Run]:
