@@ -33,6 +33,8 @@ class Bench:
         self.before = len(self.done)
         self.stop_after = stop_after
         self.said: list[str] = []
+        self.begun: list[str] = []
+        self.failed: list[str] = []
         self.machine = SimpleNamespace(workers=4)
         self.run = SimpleNamespace(step="toy")
 
@@ -43,8 +45,7 @@ class Bench:
         return self.stop_after is not None and len(self.done) - self.before >= self.stop_after
 
     def record(self, kind: str, **fields: Any) -> None:
-        assert kind == "part"
-        self.done.append(fields["id"])
+        {"begin": self.begun, "part": self.done, "failed": self.failed}[kind].append(fields["id" if kind == "part" else "part"])
 
     def say(self, text: str) -> None:
         self.said.append(text)
@@ -109,6 +110,7 @@ def test_a_failing_part_leaves_the_others_finished() -> None:
     made = [Part("a"), Part("b"), Part("c", after=("a",)), Part("d", after=("b",)), Part("e")]
     outcome = bench.work(made, fail=lambda name: DataError("it is broken", where=name) if name in "ae" else None)
     assert bench.done == ["b", "d"]
+    assert (bench.begun, bench.failed) == (["a", "b", "d", "e"], ["a", "e"])
     assert str(outcome.error) == "a: it is broken"
     assert len(bench.said) == 2
 

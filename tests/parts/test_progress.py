@@ -6,10 +6,11 @@ import contextlib
 import os
 import pty
 import time
+from typing import Any
 
 import pytest
 
-from labwright.parts.progress import LOG_EVERY_S, Progress
+from labwright.parts.progress import LOG_EVERY_S, RECORD_EVERY_S, Progress
 
 
 def test_a_log_gets_a_line_now_and_then_with_rate_and_rest(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,6 +24,20 @@ def test_a_log_gets_a_line_now_and_then_with_rate_and_rest(capsys: pytest.Captur
         "train 60/1000  4/s  235 s left  loss 0.1235",
         "train 120/1000  4/s  220 s left  loss 0.1235",
     ]
+
+
+def test_the_journal_gets_a_record_now_and_then_and_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, records = 1000.0, []
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+
+    def record(kind: str, **fields: Any) -> None:
+        records.append((kind, fields))
+
+    progress = Progress("train", None, record)
+    for done in range(1, 12):
+        progress.update(done, 11, loss=0.5)
+        now += RECORD_EVERY_S / 4
+    assert records == [("progress", {"title": "train", "done": done, "total": 11, "loss": 0.5}) for done in (1, 5, 9, 11)]
 
 
 def test_a_terminal_gets_a_bar_that_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:

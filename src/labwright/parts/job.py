@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from labwright.parts.progress import Progress
+from labwright.runs import light
 from labwright.runs.energy import Energy
 from labwright.runs.publish import publish
 from labwright.runs.run import Run
@@ -82,7 +83,7 @@ class LocalJob(Generic[O]):
         title = title or self.run.step
         if title not in self._progress:
             self.end_progress()
-            self._progress[title] = Progress(title, self.terminal)
+            self._progress[title] = Progress(title, self.terminal, self.write)
         self._progress[title].update(done, total, **fields)
 
     def end_progress(self) -> None:
@@ -108,6 +109,7 @@ def make_job(
 ) -> tuple[LazyStep[Any], LocalJob[Any]]:
     """The step and the job that a run folder describes; without ``energy`` another process measures."""
     description = run.description
+    light.refuse_partial(run.inputs.values())
     step = registry.recipe(description["recipe"]).step(description["step"])
     job: LocalJob[Any] = LocalJob(
         options=options_of(run, step),

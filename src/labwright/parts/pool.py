@@ -72,6 +72,7 @@ def run_parts(step: LazyStep[Any], job: LocalJob[Any], parts: Sequence[Part], ev
             ready = (part for part in waiting if all(name in finished or name not in known for name in part.after))
             for part in [] if stopped else list(itertools.islice(ready, max(workers, 1) - len(running))):
                 waiting.remove(part)
+                job.record("begin", part=part.id)
                 running[crew.start(part)] = (part, time.monotonic())
             if not running:
                 break
@@ -85,6 +86,7 @@ def run_parts(step: LazyStep[Any], job: LocalJob[Any], parts: Sequence[Part], ev
                     stopped = True
                 elif worked.error is not None:
                     error = error or worked.error
+                    job.record("failed", part=part.id, reason=str(worked.error))
                     job.say(f"part {part.id} failed: {worked.error}")
                 else:
                     fault("part:before-record")
@@ -196,7 +198,8 @@ def _work(part: Part) -> Worked:
     records: list[dict[str, Any]] = []
 
     def record(kind: str, **fields: Any) -> None:
-        records.append({"kind": kind, **fields})
+        if kind != "progress":  # it would be handed over too late to tell anything
+            records.append({"kind": kind, **fields})
 
     step, job = make_job(Run.open(_folder), record=record, stopping=_stop.is_set, workers=1)
     return _worked(step, job, part, records)

@@ -1,21 +1,23 @@
-"""How far the work is: a live bar on a terminal, a plain line now and then in a log."""
+"""How far the work is: a live bar on a terminal, a plain line now and then in a log, a record now and then in the journal."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
-LOG_EVERY_S = 15.0
+LOG_EVERY_S, RECORD_EVERY_S = 15.0, 5.0
 
 
 class Progress:
     """Shows ``done of total`` with rate and remaining time, and whatever fields the caller adds."""
 
-    def __init__(self, title: str, terminal: int | None) -> None:
-        """``terminal``: descriptor of a terminal for the live bar; None prints a line every 15 s instead."""
+    def __init__(self, title: str, terminal: int | None, record: Callable[..., None] | None = None) -> None:
+        """``terminal``: descriptor of a terminal for the live bar; None prints a line every 15 s instead. ``record``: of a journal."""
         self.title = title
+        self._record, self._recorded = record, float("-inf")
         self._bar = _Bar(title, terminal) if terminal is not None else None
         self._first: tuple[float, int] | None = None
         self._printed = time.monotonic()
@@ -24,6 +26,9 @@ class Progress:
         """Show the state; cheap enough to call a few times a second. A field that is None is left out."""
         now = time.monotonic()
         self._first = self._first or (now, done)
+        if self._record is not None and (now - self._recorded >= RECORD_EVERY_S or done == total):
+            self._record("progress", title=self.title, done=done, total=total, **fields)
+            self._recorded = now
         text = "  ".join(f"{name.replace('_', ' ')} {_show(value)}" for name, value in fields.items() if value is not None)
         if self._bar is not None:
             self._bar.update(done, total, text)

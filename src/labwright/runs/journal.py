@@ -8,7 +8,8 @@ Record kinds, each with ``t`` (seconds since 1970) and ``kind``:
 ``start`` (attempt, share, rank, pid, host, argv), ``usage`` (the 10-second sample and heartbeat),
 ``energy`` (stage, joules, method, scope, coverage, seconds), ``metric`` (phase, step, epoch, values, part),
 ``source`` (name, size, mtime_ns, sha256 of a raw file), ``finding`` (code, severity, place, text, part),
-``part`` (id, figures, seconds), ``checkpoint`` (part, step, best), ``finish`` (all parts are done), ``end`` (code, reason).
+``begin`` (part), ``part`` (id, figures, seconds), ``failed`` (part, reason), ``progress`` (title, done, total and more),
+``checkpoint`` (part, step, best), ``finish`` (all parts are done), ``end`` (code, reason).
 """
 
 from __future__ import annotations
