@@ -18,7 +18,7 @@ from typing import Any
 
 from labwright.parts.conduct import Result, conduct
 from labwright.runs import sections
-from labwright.runs.errors import DataError, Stopped
+from labwright.runs.errors import DataError, MissingError, Stopped
 from labwright.runs.publish import write_json
 from labwright.runs.run import Run
 from labwright.study.options import Options, option
@@ -84,6 +84,8 @@ RECIPE = Recipe(
 
 def sources(options: Options) -> Iterable[RawFile]:
     if isinstance(options, CountOptions):
+        if not options.source.is_dir():
+            raise MissingError("there is no such folder", where=str(options.source))
         for path in sorted(options.source.glob("*.txt")):
             yield RawFile(path, path.name, path.stat().st_size)
 

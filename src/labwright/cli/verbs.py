@@ -215,16 +215,22 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "list",
         LOOK,
-        "list recipes, steps, runs, options or finding codes",
+        "list recipes, steps, runs, options, finding codes, or the raw files of a study",
         (
             Argument(
-                "what", "what to list; runs by default", "WHAT", choices=("recipes", "steps", "runs", "findings", "options"), times="?"
+                "what",
+                "what to list; runs by default",
+                "WHAT",
+                choices=("recipes", "steps", "runs", "findings", "options", "sources"),
+                times="?",
             ),
             _PLACE,
             _RECIPE_FLAG._replace(help="only of this recipe"),
             _RUNS,
             Argument("--finding", "explain one finding code", "CODE", "finding"),
             Argument("--filter", "only rows in which this regular expression occurs", "REGEX"),
+            Argument("--to", "write the raw files of a study to this file, for a plan where they cannot be seen", "FILE", "file"),
+            _PARAM,
             _JSON,
         ),
         "labwright list runs study.yaml",
@@ -308,6 +314,17 @@ VERBS: tuple[Verb, ...] = (
             _QUIET,
         ),
         "labwright step runs/train-0123456789",
+    ),
+    Verb(
+        "bring",
+        INNER,
+        "copy what tells of a run (journal, findings, tables, report), not its bulk; what job scripts call",
+        (
+            Argument("run", "run folder with a step.json", "RUN_FOLDER", "folder"),
+            Argument("to", "where the copy shall lie", "FOLDER", "folder"),
+            Argument("--kept-at", "where the whole run is kept, in words; host and folder by default", "TEXT"),
+        ),
+        "labwright bring /scratch/runs/train-0123456789 runs/train-0123456789",
     ),
 )
 BY_NAME = {verb.name: verb for verb in VERBS}

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from labwright.runs import machine, publish
 from labwright.runs.errors import DataError, MissingError
 from labwright.runs.run import Run, runs_in
+from labwright.study import elsewhere, listing
 from labwright.study.fingerprint import effective, fingerprint
 from labwright.study.options import Options
 from labwright.study.resolve import Study
@@ -87,7 +88,7 @@ def plan(
 def _planned(step: LazyStep[Any], study: Study, folder: Path, before: Mapping[str, Planned]) -> Planned:
     options = study.steps[step.name]
     inputs = {name: before[name] for name in step.needed(options)}
-    sources = tuple(step.sources(options))
+    sources = _sources(step, options, study)
     mark = fingerprint(step, options, study.run.seed, {name: one.fingerprint for name, one in inputs.items()}, sources)
     place = folder / f"{step.name}-{mark[:10]}"
     state = "absent"
@@ -100,6 +101,16 @@ def _planned(step: LazyStep[Any], study: Study, folder: Path, before: Mapping[st
         if changed:
             state = "stale"
     return Planned(step, options, mark, place, inputs, sources, state, changed)
+
+
+def _sources(step: LazyStep[Any], options: Options, study: Study) -> tuple[RawFile, ...]:
+    """The raw files as they lie here, or as they were listed where they are."""
+    try:
+        return tuple(step.sources(options))
+    except MissingError:
+        if (listed := listing.read(study.folder, step.name)) is None:
+            raise
+        return tuple(listed)
 
 
 def _given(step: LazyStep[Any], folder: Path) -> Planned:
@@ -150,7 +161,10 @@ def changed_sources(run: Run, sources: Sequence[RawFile]) -> list[str]:
     changed = []
     for file in sources:
         before = read.get(file.name)
-        if before is not None and file.path.stat().st_mtime_ns != before["mtime_ns"] and publish.digest(file.path) != before["sha256"]:
+        # What was listed elsewhere cannot be looked at here.
+        if before is None or not file.path.exists():
+            continue
+        if file.path.stat().st_mtime_ns != before["mtime_ns"] and publish.digest(file.path) != before["sha256"]:
             changed.append(file.name)
     return changed
 
@@ -191,13 +205,13 @@ def create(planned: Planned, study: Study) -> Run:
 
 
 def options_of(run: Run, step: LazyStep[Any]) -> Options:
-    """The options that a run was made with.
+    """The options that a run was made with, paths of raw data as this machine sees them.
 
     Raises:
         DataError: this version of the step does not know them.
     """
     try:
-        options: Options = step.options.model_validate(run.options)
+        options: Options = step.options.model_validate(elsewhere.moved(run.options, elsewhere.roots()))
         return options
     except ValidationError as error:
         raise DataError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from labwright.cli import places, scan
@@ -22,7 +23,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the table that was asked for."""
     if arguments.finding:
         return _explain(arguments.finding, arguments.json)
-    tables = {"recipes": _recipes, "steps": _steps, "runs": _runs, "findings": _findings, "options": _options}
+    if arguments.to and arguments.what != "sources":
+        raise CommandError(
+            "only the list of raw files can be written to a file", where="--to", todo="labwright list sources STUDY --to FILE"
+        )
+    tables = {"recipes": _recipes, "steps": _steps, "runs": _runs, "findings": _findings, "options": _options, "sources": _sources}
     columns, rows = tables[arguments.what or "runs"](arguments)
     if arguments.filter:
         rows = [row for row in rows if matching(["  ".join(map(shown, row))], arguments.filter)]
@@ -81,6 +86,16 @@ def _runs(arguments: argparse.Namespace) -> Table:
             ]
         )
     return ("run", "state", "name", "tags", "figures", "energy", "created"), rows
+
+
+def _sources(arguments: argparse.Namespace) -> Table:
+    from labwright.study import listing
+    from labwright.study.resolve import resolve
+
+    listed_files = listing.sources(resolve([arguments.place or "."], params=arguments.param))
+    if arguments.to:
+        listing.write(listed_files, Path(arguments.to))
+    return ("step", "file", "size"), [[step, file.name, file.size] for step, files in listed_files.items() for file in files]
 
 
 def _headlines(figures: Mapping[str, Any]) -> str:
