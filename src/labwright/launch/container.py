@@ -134,7 +134,7 @@ def argv(
     Args:
         command: the payload; as it is where ``kind`` is ``none``.
         scratch: the site's scratch folder.
-        binds: folders of the host that the payload needs, seen inside under the same names.
+        binds: what else the payload needs; a ``Path`` is meant literally, a text is one of ``container.binds``.
         env: names of further exported variables that have to get in.
         interactive: somebody types.
 
@@ -233,19 +233,20 @@ def cache_root(container: Container, scratch: str) -> str:
 def _binds(container: Container, root: str, needed: Iterable[Path | str]) -> list[Bind]:
     """The site's binds, the folder of caches, and what else is needed; of several with one target the first."""
     binds = [_bind(text) for text in (*container.binds, root)]
-    for folder in map(str, needed):
-        if "$" in folder or not folder.startswith("/") or not _BIND.fullmatch(folder):
-            raise CommandError(
-                'a folder shown in a container needs a full name without $ : , and "', where=folder, todo="Give it another name."
-            )
-        binds.append(Bind(folder, folder))
-    return list({bind.target: bind for bind in reversed(binds)}.values())[::-1]
+    for folder in needed:
+        if isinstance(folder, Path) and re.search(r'[$:,"\n]', str(folder)):
+            raise CommandError('a folder with one of $ : , " in its name cannot be shown in a container', where=str(folder))
+        binds.append(_bind(str(folder)))
+    targets = [bind.target for bind in binds]
+    return [bind for index, bind in enumerate(binds) if bind.target not in targets[:index]]
 
 
 def _bind(text: str) -> Bind:
     match = _BIND.fullmatch(text)
     if not match:
-        raise StudyError(f"{text!r} is no folder that can be shown in a container", where="container.cache")
+        raise StudyError(
+            f"{text!r} is no folder that can be shown in a container", todo="It has to begin with / or $NAME, without : , and quotes."
+        )
     source = re.sub(r"^\.(?=/|$)", "$PWD", match[1])
     return Bind(source, match[2] or source, match[3] or "")
 
