@@ -18,7 +18,8 @@ class Argument(NamedTuple):
     value: str = ""
     """How help calls the value; a flag without one is a switch."""
     kind: str = ""
-    """What completes it: study, place, step, option, parameter, run, recipe, finding, verb, folder, file."""
+    """What completes it: study, place, step, option, parameter, run, recipe, finding, verb, folder, file, site, export, or
+    ``command``: all words after ``--``."""
     choices: tuple[str, ...] = ()
     times: str = ""
     """``?`` may be left out, ``+`` one or more, ``*`` any number (for a flag: may be repeated); else exactly one."""
@@ -75,6 +76,7 @@ _SWEEP = Argument(
     "option",
     times="*",
 )
+_ON = Argument("--on", "where: slurm, htcondor, local, or the name of a site; what the study says by default", "SITE", "site")
 _DRY = Argument("--dry-run", "open the sources, write nothing, and say what each step would read and make")
 _JSON = Argument("--json", "print JSON, and nothing else, on standard output")
 _QUIET = Argument("--quiet", "show errors and the result only")
@@ -83,7 +85,15 @@ _RECIPE_FLAG = Argument("--recipe", "name of a recipe", "RECIPE", "recipe")
 _OPEN = Argument("--open", "open the page in a browser")
 
 _STUDY_FLAGS = (_SET, _PARAM, _RUNS, _RUN)
-_CONDUCT = (*_STUDY_FLAGS, _SWEEP, _DRY, _JSON, _QUIET)
+_CONDUCT = (*_STUDY_FLAGS, _SWEEP, _ON, _DRY, _JSON, _QUIET)
+_GPU = Argument("--gpu", "local: take these GPUs by number, instead of those that nobody uses", "N,N")
+_NAMED_RUN = Argument(
+    "name",
+    "a run or the beginning of its name, where PLACE is not a run itself; of several the one last active",
+    "RUN",
+    "run",
+    times="?",
+)
 
 START, WORK, LOOK, KEEP, ENVIRONMENT, INNER = "Start", "Work", "Look", "Keep", "Environment", "Inner"
 
@@ -117,8 +127,14 @@ VERBS: tuple[Verb, ...] = (
         "plan",
         WORK,
         "show the steps of a study: state, fingerprint, folder, and why",
-        (_STUDY, *_STUDY_FLAGS, _JSON),
-        "labwright plan study.yaml",
+        (
+            _STUDY,
+            *_STUDY_FLAGS,
+            _SWEEP,
+            _ON._replace(help="show also the files that `submit --on SITE` would write for what is missing"),
+            _JSON,
+        ),
+        "labwright plan study.yaml --on slurm",
     ),
     Verb(
         "run",
@@ -126,7 +142,38 @@ VERBS: tuple[Verb, ...] = (
         "do what is missing, step by step; the same command goes on where it was stopped",
         (_STUDY, _STEP, *_CONDUCT),
         "labwright run study.yaml --set train.epochs=5",
-        note="predict and evaluate never start a training unasked.",
+        note="predict and evaluate never start a training unasked. With --on it submits, follows, and cancels what it submitted when it "
+        "is stopped.",
+    ),
+    Verb(
+        "submit",
+        WORK,
+        "queue what is missing on a cluster, or on this machine, as jobs that depend on each other, and return",
+        (
+            _STUDY._replace(times="*"),
+            _ON,
+            _STEP,
+            *_STUDY_FLAGS,
+            _SWEEP,
+            _GPU,
+            Argument("--hello", "send one small job instead, wait for it, and show its host, GPU, disk and Python"),
+            _DRY._replace(help="print the exact files, and write and queue nothing"),
+            _JSON,
+        ),
+        "labwright submit study.yaml --on slurm",
+        note="A sweep becomes one array, a run a row. From then on the jobs belong to the scheduler.",
+    ),
+    Verb(
+        "cancel",
+        WORK,
+        "stop jobs gently: each saves first and is not queued again",
+        (
+            Argument("what", "studies, folders of runs, runs, or ids of jobs", "STUDY|RUN|JOB", "place", times="+"),
+            _RUNS,
+            _JSON,
+        ),
+        "labwright cancel study.yaml",
+        note="What was saved is kept; submit or run goes on from there.",
     ),
     _short_form("pack", "short form of run --step pack"),
     Verb(
@@ -169,9 +216,10 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "status",
         LOOK,
-        "state of each run: parts done, attempts, seconds since the last sign of life",
-        (_PLACE, _RUNS, _JSON),
+        "state of each run: parts done, attempts, last sign of life, job; without PLACE all your jobs of every site",
+        (_PLACE._replace(help="study file, folder of a study, folder of runs, or one run; all jobs by default"), _RUNS, _JSON),
         "labwright status study.yaml",
+        note="The journal of a run tells its state, and a scheduler only why it waits; where neither says anything it is unknown.",
     ),
     Verb(
         "logs",
@@ -179,18 +227,26 @@ VERBS: tuple[Verb, ...] = (
         "print what a run printed",
         (
             _PLACE._replace(times=""),
-            Argument(
-                "name",
-                "a run or the beginning of its name, where PLACE is not a run itself; of several the one last active",
-                "RUN",
-                "run",
-                times="?",
-            ),
+            _NAMED_RUN,
             _RUNS,
-            Argument("--follow", "go on as lines come, until the run ends", short="-f"),
+            Argument("--follow", "go on as lines come, until the run ends; while its job waits, wait with it", short="-f"),
             Argument("--lines", "only the last N lines", "N", short="-n"),
+            Argument("--job", "what the job script printed, instead of what the run did"),
         ),
         "labwright logs study.yaml train -f",
+    ),
+    Verb(
+        "attach",
+        LOOK,
+        "open a shell, or run a command, beside a run that is at work on a cluster",
+        (
+            _PLACE._replace(times=""),
+            _NAMED_RUN,
+            _RUNS,
+            Argument("--task", "of several tasks that work on the run, this one (from 0)", "N"),
+            Argument("command", "what to run there, after `--`; bash by default", "-- COMMAND", "command", times="*"),
+        ),
+        "labwright attach study.yaml train -- nvidia-smi",
     ),
     Verb(
         "report",
@@ -199,6 +255,7 @@ VERBS: tuple[Verb, ...] = (
         (
             Argument("place", "study files, or run folders", "PLACE", "place", times="+"),
             *_STUDY_FLAGS,
+            _SWEEP._replace(help="show the rows of this sweep beside one another"),
             Argument("--to", "the file to write; report.html beside the study or the run by default", "FILE", "file"),
             _OPEN,
             _JSON,
@@ -259,15 +316,32 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "export",
         KEEP,
-        "write a run's result for use elsewhere",
+        "write a run's weights, or the job files of a study, for use elsewhere",
         (
-            Argument("what", "weights: safetensors and a model card", "WHAT", choices=("weights",)),
-            Argument("run", "run folder, or the name of a run in --runs", "RUN", "run"),
-            Argument("--to", "folder to write to", "DIR", "folder", required=True),
-            _RUNS._replace(help="where RUN is looked up by name; ./runs by default"),
+            Argument("what", "`weights` and a run (folder, or name in --runs), or study files", "weights RUN|STUDY", "export", times="+"),
+            Argument("--to", "of weights a folder; of a study sbatch, condor or dagman", "DIR|sbatch|condor|dagman", "to", required=True),
+            Argument("--on", "the site of the jobs; the generic one of that scheduler by default", "SITE", "site"),
+            Argument("--folder", "where the job files go; a new folder below runs/jobs by default", "DIR", "folder"),
+            _STEP,
+            *_STUDY_FLAGS,
+            _SWEEP,
             _JSON,
         ),
-        "labwright export weights runs/train-0123456789 --to model",
+        "labwright export study.yaml --to sbatch --on slurm",
+        note="`labwright export weights runs/train-0123456789 --to model` writes safetensors and a model card.",
+    ),
+    Verb(
+        "pull",
+        KEEP,
+        "fetch the runs of a study from a site by rsync, with checksums, and verify them",
+        (
+            Argument("site", "the site, whose `login` is the host", "SITE", "site"),
+            Argument("place", "study file, folder of a study, or folder of runs, as its path is there", "STUDY", "place"),
+            Argument("--to", "folder for the runs", "DIR", "folder", required=True),
+            Argument("--only", "only state, journal and these: report, tables, weights, output, checkpoints", "KIND,KIND"),
+            _JSON,
+        ),
+        "labwright pull horeka project/study.yaml --only report,tables --to runs",
     ),
     Verb(
         "doctor",
