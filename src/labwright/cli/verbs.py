@@ -351,6 +351,19 @@ VERBS: tuple[Verb, ...] = (
         "labwright doctor",
     ),
     Verb(
+        "site",
+        ENVIRONMENT,
+        "list the sites, show one as it is understood, or write one from what a login node tells",
+        (
+            Argument("action", "what to do", "ACTION", choices=("list", "show", "probe")),
+            Argument("name", "the site to show: a name or a file", "SITE", "site", times="?"),
+            Argument("--to", "probe: the file to write, such as sites/here.yaml; standard output by default", "FILE", "file"),
+            _JSON,
+        ),
+        "labwright site show generic-slurm",
+        note="What nobody could know is marked as unknown, never guessed.",
+    ),
+    Verb(
         "complete",
         ENVIRONMENT,
         "add or remove completion in a shell",
@@ -399,6 +412,20 @@ VERBS: tuple[Verb, ...] = (
             Argument("--kept-at", "where the whole run is kept, in words; host and folder by default", "TEXT"),
         ),
         "labwright bring /scratch/runs/train-0123456789 runs/train-0123456789",
+    ),
+    Verb(
+        "hello",
+        INNER,
+        "print as JSON which machine this is: host, CPUs, GPUs, disks, Python, job; what `submit --hello` sends",
+        (Argument("folder", "write it to hello.json in this folder as well", "FOLDER", "folder", times="?"),),
+        "labwright hello",
+    ),
+    Verb(
+        "queue",
+        INNER,
+        "start the jobs of a submission on this machine as they become due; what `submit --on local` leaves at work",
+        (Argument("folder", "the submission's folder", "SUBMISSION_FOLDER", "folder"),),
+        "labwright queue runs/jobs/20261121-101500-3f2a",
     ),
 )
 BY_NAME = {verb.name: verb for verb in VERBS}

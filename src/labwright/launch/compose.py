@@ -51,6 +51,7 @@ def compose(rows: Sequence[Row], site: Site) -> list[Job]:
             tasks=tuple(Task(folder, share) for folder in folders for share in deal),
             resources=resources,
             queue=queue,
+            gpu=step.gpu,
             trains=step.trains,
             after=_after(planned, rows, last, dealt=shares > 1),
             inputs=tuple(dict.fromkeys(given.folder for one in planned for given in one.inputs.values())),

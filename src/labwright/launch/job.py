@@ -22,6 +22,8 @@ class Task(NamedTuple):
     """The run folder on the submit side, absolute."""
     share: Share | None = None
     finish: bool = False
+    verb: str = "step"
+    """``hello`` where nothing shall be done but a machine be looked at; ``run`` is a folder for the answer then."""
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -30,7 +32,7 @@ class Task(NamedTuple):
 
     def argv(self, python: str, folder: str = "") -> tuple[str, ...]:
         """The payload, with the run folder as the execute side sees it (as here by default)."""
-        return (python, "-m", "labwright", "step", folder or str(self.run), *self.words)
+        return (python, "-m", "labwright", self.verb, folder or str(self.run), *self.words)
 
 
 class After(NamedTuple):
@@ -51,6 +53,8 @@ class Job:
     resources: Resources
     """Of one task, each filled that the site or the study knows; None is left to the scheduler."""
     queue: Queue
+    gpu: bool = False
+    """Whether a GPU makes it faster."""
     trains: bool = False
     """Whether its processes train together: one for each GPU of each node."""
     after: tuple[After, ...] = ()
