@@ -1,0 +1,174 @@
+"""A study, or the rows of a sweep, made ready for a site: refusals, jobs, pinned image, the text of every file; then queued.
+
+Whatever ``labwright run`` would refuse is refused here, before anything is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from labwright.data.findings import Finding
+from labwright.launch import registry, submission
+from labwright.launch.compose import Row, compose
+from labwright.launch.job import Job
+from labwright.launch.launcher import launcher, render
+from labwright.launch.site import Site, load_site
+from labwright.launch.status import Placed, by_run, look
+from labwright.parts.claims import Busy, busy
+from labwright.parts.conduct import unasked
+from labwright.runs.errors import LabwrightError
+from labwright.study.plan import Planned, create, runs_folder
+from labwright.study.resolve import Study
+
+STAMP = "STAMP"
+"""Stands for the name of a submission's folder in files that are only shown."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What would be queued."""
+
+    rows: tuple[Row, ...]
+    jobs: tuple[Job, ...]
+    site: Site
+    """With its container's image by digest."""
+    runs: Path
+    """The folder of runs."""
+    tag: str = ""
+    """The image as the site names it, where that is not the digest."""
+    findings: tuple[Finding, ...] = ()
+
+    def texts(self, place: Path | None = None) -> dict[str, str]:
+        """The files of all jobs by name, as they will lie in the folder ``place`` of a submission."""
+        found: dict[str, str] = {}
+        for job in self.jobs:
+            found |= render(self.site.kind, job, self.site, place or self.runs / "jobs" / STAMP)
+        return found
+
+    @property
+    def planned(self) -> list[Planned]:
+        """The runs that the jobs work on, each once."""
+        wanted = {run for job in self.jobs for run in job.runs}
+        return list({one.folder: one for _, plan in self.rows for one in plan if one.folder in wanted}.values())
+
+
+def site_of(name: str | None, study: Study) -> Site:
+    """The site of ``--on``, or that which the study names.
+
+    Raises:
+        MissingError: there is no such site; those that are there are named.
+    """
+    return load_site(name or study.run.on.kind, study.folder)
+
+
+def prepare(rows: Sequence[Row], site: Site, *, step: str | None = None, runs: Path | None = None) -> Prepared:
+    """Refuse what has to be refused, and compose the jobs.
+
+    Args:
+        rows: one planned study, or those of a sweep; all for the same folder of runs.
+        site: where they shall run.
+        step: the step that was asked for; trainings start only for its sake.
+        runs: ``--runs``.
+
+    Raises:
+        MissingError: a training that nobody asked for would have to start; or the registry of the image cannot be reached.
+        DataError: a gate is closed, or a complete run can no longer be used.
+        Busy: a run is queued or being worked on.
+    """
+    for study, plan in rows:
+        for planned in plan:
+            if error := unasked(planned, study, step, runs):
+                raise error
+    made = Prepared(tuple(rows), tuple(compose(rows, site)), site, runs_folder(rows[0][0], runs))
+    _refuse_taken(made.planned, made.runs)
+    image = site.container.image
+    if not image or not made.jobs:
+        return made
+    pinned, finding = registry.pinned(image, _recorded(image, made.runs))
+    held = site.model_copy(update={"container": site.container.model_copy(update={"image": pinned})})
+    return replace(made, site=held, tag=image if image != pinned else "", findings=(finding,) if finding else ())
+
+
+def create_runs(prepared: Prepared) -> None:
+    """Make the run folders that the jobs work on; threads follow the cores of the job where the study leaves them open."""
+    cores = {run: job.resources.cpus for job in prepared.jobs for run in job.runs}
+    for study, plan in prepared.rows:
+        for planned in plan:
+            if planned.folder in cores:
+                on = study.run.on
+                threads = on.threads or cores[planned.folder] or 0
+                told = study.run.model_copy(update={"on": on.model_copy(update={"threads": threads})})
+                create(planned, replace(study, run=told))
+
+
+def begin(prepared: Prepared) -> submission.Submission:
+    """Write the run folders and the submission's folder; nothing is queued yet."""
+    create_runs(prepared)
+    made = submission.begin(
+        prepared.runs,
+        site=prepared.site.name,
+        kind=prepared.site.kind,
+        study=str(prepared.rows[0][0].path),
+        jobs=prepared.jobs,
+        image=prepared.site.container.image,
+        tag=prepared.tag,
+        findings=[finding._asdict() for finding in prepared.findings],
+    )
+    write(prepared.texts(made.folder), made.folder)
+    return made
+
+
+def queue(prepared: Prepared, made: submission.Submission) -> submission.Submission:
+    """Hand the jobs of a submission to the scheduler.
+
+    Raises:
+        LabwrightError: it refused; the error says which jobs are queued all the same.
+    """
+    try:
+        launcher(made.kind).submit(made, prepared.jobs, prepared.site)
+    except LabwrightError as error:
+        ids = [job.id for job in submission.read(made.folder).jobs if job.id]
+        if ids:
+            error.todo = " ".join(filter(None, [error.todo, f"Queued are already: {', '.join(ids)}; `labwright cancel` stops them."]))
+        raise
+    return submission.read(made.folder)
+
+
+def write(texts: dict[str, str], folder: Path) -> None:
+    """Write rendered files; scripts may be executed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        path = folder / name
+        path.write_text(text, encoding="utf-8")
+        if text.startswith("#!"):
+            path.chmod(0o755)
+
+
+def _refuse_taken(planned: Sequence[Planned], runs: Path) -> None:
+    """Refuse runs that a job holds already, or that a process works on."""
+    folders = {one.folder for one in planned}
+    earlier = [job for made in submission.submissions(runs) for job in made.jobs if job.id and folders & {task.run for task in job.tasks}]
+    standing = by_run(look(earlier))
+    for one in planned:
+        if held := [task for task in standing.get(one.folder, ()) if task.is_living]:
+            raise _taken(one, held)
+        if one.state == "running":
+            raise busy(one.run)
+
+
+def _taken(planned: Planned, held: Sequence[Placed]) -> Busy:
+    ids = ", ".join(dict.fromkeys(task.job.id for task in held))
+    return Busy(
+        f"job {ids} has this run already; it is {held[0].seen.state}",
+        where=planned.folder.name,
+        todo=f"Wait for it, or stop it with `labwright cancel {ids.partition(',')[0]}`, then submit again; nothing was touched.",
+    )
+
+
+def _recorded(image: str, runs: Path) -> str | None:
+    """The digest that the latest submission had for an image."""
+    known = [*submission.everywhere(), *submission.submissions(runs)]
+    return next((made.image for made in sorted(known, key=lambda one: one.when, reverse=True) if image == made.tag), None)
+
