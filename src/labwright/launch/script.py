@@ -28,6 +28,9 @@ def lines(job: Job, site: Site, *, index: str = "0", start: str = "", extra_env:
         start: words before the payload, such as ``srun --ntasks=8``.
         extra_env: further environment variables, by the launcher.
     """
+    if job.tasks[0].verb != "step":
+        # What is no run has nothing to be kept there.
+        site = site.model_copy(update={"runs_root": ""})
     return [
         "set -u",
         *_task(job, site, index),
@@ -106,19 +109,22 @@ def _here(job: Job, site: Site) -> list[str]:
 
 
 def _payload(job: Job, site: Site, start: str) -> list[str]:
-    payload = '"$run" $words'
-    command = _in_container(site, [python(site), "-m", "labwright", "step"])
+    command = _in_container(site, [python(site), "-m", "labwright", job.tasks[0].verb])
     ahead = f"{start} " if start else ""
     return [
-        f"{ahead}{command} {payload} &",
-        "child=$!",
+        "child= told=",
         # The payload saves and leaves with 75; `wait` comes back early whenever a signal was handed on.
-        """trap 'kill -TERM "$child" 2>/dev/null' TERM USR1 INT""",
+        """trap 'told=yes; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' TERM USR1 INT""",
+        f'{ahead}{command} "$run" $words &',
+        'child=$!; [ -z "$told" ] || kill -TERM "$child"',
         "while :; do",
+        "  told=",
         '  wait "$child"; code=$?',
-        '  kill -0 "$child" 2>/dev/null || break',
+        '  [ -n "$told" ] || break',
         "done",
         "trap - TERM USR1 INT",
+        # A payload that is told to stop before it listens is ended by the signal itself, and has begun nothing.
+        '[ "$code" -ne 143 ] || code=75',
     ]
 
 
