@@ -15,7 +15,7 @@ from labwright.launch.compose import Row, compose
 from labwright.launch.job import Job
 from labwright.launch.launcher import launcher, render
 from labwright.launch.site import Site, load_site
-from labwright.launch.status import Placed, by_run, look
+from labwright.launch.status import Placed, placed
 from labwright.parts.claims import Busy, busy
 from labwright.parts.conduct import unasked
 from labwright.runs.errors import LabwrightError
@@ -82,7 +82,7 @@ def prepare(rows: Sequence[Row], site: Site, *, step: str | None = None, runs: P
             if error := unasked(planned, study, step, runs):
                 raise error
     made = Prepared(tuple(rows), tuple(compose(rows, site)), site, runs_folder(rows[0][0], runs))
-    _refuse_taken(made.planned, made.runs)
+    _refuse_taken(made.planned)
     image = site.container.image
     if not image or not made.jobs:
         return made
@@ -146,13 +146,12 @@ def write(texts: dict[str, str], folder: Path) -> None:
             path.chmod(0o755)
 
 
-def _refuse_taken(planned: Sequence[Planned], runs: Path) -> None:
+def _refuse_taken(planned: Sequence[Planned]) -> None:
     """Refuse runs that a job holds already, or that a process works on."""
-    folders = {one.folder for one in planned}
-    earlier = [job for made in submission.submissions(runs) for job in made.jobs if job.id and folders & {task.run for task in job.tasks}]
-    standing = by_run(look(earlier))
-    for one in planned:
-        if held := [task for task in standing.get(one.folder, ()) if task.is_living]:
+    begun = [one for one in planned if one.state != "absent"]
+    held_by = placed([one.run for one in begun])
+    for one in begun:
+        if held := [task for task in held_by.get(one.folder, ()) if task.is_living]:
             raise _taken(one, held)
         if one.state == "running":
             raise busy(one.run)
@@ -171,4 +170,3 @@ def _recorded(image: str, runs: Path) -> str | None:
     """The digest that the latest submission had for an image."""
     known = [*submission.everywhere(), *submission.submissions(runs)]
     return next((made.image for made in sorted(known, key=lambda one: one.when, reverse=True) if image == made.tag), None)
-

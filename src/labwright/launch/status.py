@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from labwright.launch.job import Task
-from labwright.launch.launcher import CANCELLED, ENDING, FAILED, HELD, QUEUED, RUNNING, UNKNOWN, Seen, launcher
-from labwright.launch.submission import Submission, Submitted
+from labwright.launch.launcher import CANCELLED, DONE, ENDING, FAILED, HELD, QUEUED, RUNNING, UNKNOWN, Seen, launcher
+from labwright.launch.submission import Submitted, submissions
 from labwright.runs.errors import LabwrightError
 from labwright.runs.run import Run
 
@@ -28,12 +28,13 @@ class Placed(NamedTuple):
     """One task that a scheduler was given, and how it sees that task."""
 
     job: Submitted
-    index: int
+    number: int
+    """Of the task in the job, from 0."""
     seen: Seen
 
     @property
     def task(self) -> Task:
-        return self.job.tasks[self.index]
+        return self.job.tasks[self.number]
 
     @property
     def is_living(self) -> bool:
@@ -54,59 +55,59 @@ class Standing(NamedTuple):
 
 
 def look(jobs: Iterable[Submitted]) -> list[Placed]:
-    """Ask the schedulers about the tasks of these jobs, each scheduler once; no answer is the state ``unknown``."""
-    queued = [job for job in jobs if job.id]
-    seen: dict[str, Seen] = {}
-    for kind in dict.fromkeys(job.kind for job in queued):
-        seen |= _poll(kind, [job for job in queued if job.kind == kind])
-    unseen = Seen("", UNKNOWN, "the scheduler says nothing of it")
-    return [Placed(job, index, seen.get(job.key(index), unseen)) for job in queued for index in range(len(job.tasks))]
+    """Ask the schedulers about the tasks of these jobs, each scheduler once; no answer is the state ``unknown``.
 
-
-def latest(submissions: Iterable[Submission], folders: Iterable[Path] | None = None) -> list[Submitted]:
-    """The jobs that count: for each run those of the last submission that queued it.
-
-    Args:
-        submissions: oldest first.
-        folders: only jobs of these runs; of all by default.
+    A job whose runs are complete is done, whatever a scheduler still knows of it.
     """
-    wanted = None if folders is None else set(folders)
-    last: dict[Path, Path] = {}
-    jobs = [job for made in submissions for job in made.jobs if job.id]
-    for job in jobs:
-        last |= {task.run: job.folder for task in job.tasks}
-    return [job for job in jobs if any(last[task.run] == job.folder and (wanted is None or task.run in wanted) for task in job.tasks)]
+    queued = [job for job in jobs if job.id]
+    open_ones = [job for job in queued if not all((task.run / "done.json").exists() for task in job.tasks)]
+    seen: dict[str, Seen] = {}
+    for kind in dict.fromkeys(job.kind for job in open_ones):
+        seen |= _poll(kind, [job for job in open_ones if job.kind == kind])
+    silence = Seen("", UNKNOWN, "the scheduler says nothing of it")
+    return [
+        Placed(job, number, seen.get(job.key(number), silence) if job in open_ones else Seen(job.id, DONE))
+        for job in queued
+        for number in range(len(job.tasks))
+    ]
 
 
-def by_run(placed: Iterable[Placed]) -> dict[Path, list[Placed]]:
-    """The tasks of each run that belong to its last submission, in the order in which they were submitted."""
+def placed(runs: Iterable[Run]) -> dict[Path, list[Placed]]:
+    """By run folder (resolved) the tasks that work on it, or did, in the last submission that queued it."""
+    folders = {run.folder.resolve() for run in runs}
+    jobs: list[Submitted] = []
+    for parent in dict.fromkeys(folder.parent for folder in sorted(folders)):
+        jobs += [job for made in submissions(parent) for job in made.jobs if job.id and folders & set(_runs(job))]
+    last = {run: job.folder for job in jobs for run in _runs(job)}
     found: dict[Path, list[Placed]] = {}
-    for one in placed:
-        found.setdefault(one.task.run, []).append(one)
-    return {run: [one for one in tasks if one.job.folder == tasks[-1].job.folder] for run, tasks in found.items()}
+    for one in look([job for job in jobs if any(last[run] == job.folder for run in _runs(job))]):
+        if one.task.run in folders and last[one.task.run] == one.job.folder:
+            found.setdefault(one.task.run, []).append(one)
+    return found
 
 
-def standing(run: Run, placed: Sequence[Placed] = ()) -> Standing:
+def standing(run: Run, tasks: Sequence[Placed] = ()) -> Standing:
     """How a run is getting on, by its files and by what the scheduler says of its tasks.
 
     Args:
         run: the run.
-        placed: its tasks in its last submission; none where it was never submitted.
+        tasks: those of its last submission; none where it was never submitted.
     """
     state = run.state()
-    if not placed:
+    if not tasks:
         return Standing(state)
-    ids = tuple(dict.fromkeys(one.job.id for one in placed))
+    ids = tuple(dict.fromkeys(one.job.id for one in tasks))
     if state in _FINAL:
         return Standing(state, ids)
-    seen = telling(placed)
-    said = ", ".join(f"{count} {word}" if len(placed) > 1 else word for word, count in Counter(one.seen.state for one in placed).items())
+    seen = telling(tasks)
+    counts = Counter(one.seen.state for one in tasks)
+    said = ", ".join(f"{count} {word}" if len(tasks) > 1 else word for word, count in counts.items())
     return Standing(merged(state, seen.state, begun=run.attempts() > 0), ids, said, seen.reason, seen.host)
 
 
-def telling(placed: Sequence[Placed]) -> Seen:
+def telling(tasks: Sequence[Placed]) -> Seen:
     """Of how the scheduler sees several tasks what says most about them all."""
-    return min((one.seen for one in placed), key=lambda seen: _TELLING.index(seen.state) if seen.state in _TELLING else len(_TELLING))
+    return min((one.seen for one in tasks), key=lambda seen: _TELLING.index(seen.state) if seen.state in _TELLING else len(_TELLING))
 
 
 def merged(journal: str, scheduler: str, *, begun: bool) -> str:
@@ -145,6 +146,10 @@ def others(known: Iterable[str], kinds: Iterable[str]) -> dict[str, list[Seen]]:
         if seen:
             found[kind] = seen
     return found
+
+
+def _runs(job: Submitted) -> tuple[Path, ...]:
+    return tuple(dict.fromkeys(task.run for task in job.tasks))
 
 
 def _job_id(task_id: str) -> str:

@@ -1,0 +1,72 @@
+"""The rows of a sweep, or the one study there is, as ``run``, ``submit``, ``plan`` and ``export`` take them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labwright.cli import places
+from labwright.runs.errors import CommandError
+from labwright.study.messages import listed, nearest
+
+if TYPE_CHECKING:
+    from labwright.launch.compose import Row
+    from labwright.launch.prepare import Prepared
+    from labwright.study.resolve import Study
+
+
+def studies(arguments: argparse.Namespace) -> dict[tuple[str, ...], Study]:
+    """Every row resolved, before anything is done with the first: what the sweep sets → the study."""
+    from labwright.study.sweep import label, sweep
+
+    return {tuple(sets): replace(places.resolved(arguments, sets), label=label(sets)) for sets in sweep(arguments.sweep) or [[]]}
+
+
+def check_step(study: Study, step: str | None) -> None:
+    """Refuse a ``--step`` that the recipe has not.
+
+    Raises:
+        CommandError: the nearest step is named.
+    """
+    names = [one.name for one in study.recipe.steps]
+    if step is not None and step not in names:
+        close = nearest(step, names)
+        raise CommandError(
+            f"recipe {study.recipe.name} has no step {step!r}",
+            where="--step",
+            todo=(f"Did you mean {close}? " if close else "") + f"Its steps are {listed(names)}.",
+        )
+
+
+def planned(arguments: argparse.Namespace, resolved: Sequence[Study], step: str | None) -> list[Row]:
+    """Each study with its plan, for one step or for all."""
+    from labwright.study.plan import plan
+
+    check_step(resolved[0], step)
+    runs = places.runs_option(arguments)
+    return [(study, plan(study, runs=runs, chosen=places.chosen(arguments, study), steps=[step] if step else None)) for study in resolved]
+
+
+def prepared(arguments: argparse.Namespace, step: str | None, on: str | None) -> Prepared:
+    """What would be queued for the study, or the sweep, of the command line; all that would be refused is refused here."""
+    from labwright.launch.prepare import prepare, site_of
+
+    resolved = list(studies(arguments).values())
+    site = site_of(on, resolved[0])
+    return prepare(planned(arguments, resolved, step), site, step=step, runs=places.runs_option(arguments))
+
+
+def print_texts(texts: Mapping[str, str], place: Path) -> None:
+    """Files, each under its name."""
+    for name, text in texts.items():
+        print(f"==> {short(place / name)} <==")
+        print(text, end="" if text.endswith("\n") else "\n")
+
+
+def short(path: Path) -> str:
+    """A path as one would write it from here."""
+    return min(os.path.relpath(path), str(path), key=len)
