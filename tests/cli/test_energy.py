@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
 import pytest
 
+from labwright.cli.arguments import parse
 from labwright.cli.commands import energy
+from labwright.cli.verbs import BY_NAME
 from labwright.runs.errors import MissingError
 from labwright.runs.journal import Journal
 
@@ -35,7 +36,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def call(*places: Path, runs: Path | None = None, as_json: bool = False) -> int:
-    return energy.run(argparse.Namespace(place=[str(place) for place in places], runs=runs and str(runs), json=as_json))
+    words = [*map(str, places), *(["--runs", str(runs)] if runs else ()), *(["--json"] if as_json else ())]
+    return energy.run(parse(BY_NAME["energy"], words))
 
 
 def test_the_table_has_a_row_for_each_stage_and_a_total_for_each_method(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -265,8 +265,19 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "energy",
         LOOK,
-        "joules of each run by stage, with method, scope and coverage",
-        (Argument("place", "study files, folders of runs, or runs", "PLACE", "place", times="+"), _RUNS, _JSON),
+        "joules of each run by stage, with method, scope and coverage; or with --slurm of each job in Slurm's accounting",
+        (
+            Argument("place", "study files, folders of runs, or runs", "PLACE", "place", times="*"),
+            _RUNS,
+            Argument("--slurm", "every job that Slurm's accounting lists, Labwright's or not, with how far its joules are to be trusted"),
+            Argument(
+                "--since", "with --slurm: jobs that ran from this date or time on, such as 2026-11-20T08:00; today by default", "TIME"
+            ),
+            Argument("--until", "with --slurm: and up to this one; a date alone means its end; now by default", "TIME"),
+            Argument("--user", "with --slurm: of these users, separated by commas; by default those that sacct shows you", "USER"),
+            _ON._replace(help="with --slurm: the site whose idle_watts and max_watts a node's joules must lie between; else 50 and 5000 W"),
+            _JSON,
+        ),
         "labwright energy study.yaml",
     ),
     Verb(
