@@ -249,6 +249,21 @@ VERBS: tuple[Verb, ...] = (
         "labwright attach study.yaml train -- nvidia-smi",
     ),
     Verb(
+        "watch",
+        LOOK,
+        "a live page about the runs of studies, in the browser",
+        (
+            _PLACE._replace(help="study files, folders of runs, or runs; the current folder by default", times="*"),
+            _RUNS,
+            Argument("--port", "port, or range of ports of which the first free one is taken; any free port by default", "N|N-M"),
+            Argument("--bind", "listen on this address instead of 127.0.0.1", "ADDRESS"),
+            Argument("--allow-remote", "let --bind name an address that other machines can reach; nothing is encrypted"),
+            Argument("--allow-actions", "let the page stop runs, gently, as a signal would"),
+        ),
+        "labwright watch study.yaml",
+        note="Whoever opens the page needs the token that lies in a file of yours; runs neither need nor notice the page.",
+    ),
+    Verb(
         "report",
         LOOK,
         "write one self-contained HTML page about a study's runs",
