@@ -40,11 +40,16 @@ class Prepared:
     """The image as the site names it, where that is not the digest."""
     findings: tuple[Finding, ...] = ()
 
+    @property
+    def place(self) -> Path:
+        """Where the files of a submission go, but for a word that stands for the time of day."""
+        return self.runs / "jobs" / STAMP
+
     def texts(self, place: Path | None = None) -> dict[str, str]:
         """The files of all jobs by name, as they will lie in the folder ``place`` of a submission."""
         found: dict[str, str] = {}
         for job in self.jobs:
-            found |= render(self.site.kind, job, self.site, place or self.runs / "jobs" / STAMP)
+            found |= render(self.site.kind, job, self.site, place or self.place)
         return found
 
     @property

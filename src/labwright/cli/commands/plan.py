@@ -1,18 +1,19 @@
-"""``labwright plan``: the steps of a study, their state, and why each would run or not."""
+"""``labwright plan``: the steps of a study, their state, and why each would run or not; with ``--on`` the job files too."""
 
 from __future__ import annotations
 
 import argparse
-import os
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from labwright.cli import places
-from labwright.cli.tables import print_table
+from labwright.cli import places, rows
+from labwright.cli.tables import print_json, print_table
 from labwright.runs.errors import Exit
-from labwright.study.plan import differences, done_runs, plan, runs_folder
+from labwright.study.plan import differences, done_runs, runs_folder
 
 if TYPE_CHECKING:
+    from labwright.launch.compose import Row
+    from labwright.launch.prepare import Prepared
     from labwright.study.plan import Planned
     from labwright.study.resolve import Study
 
@@ -28,16 +29,44 @@ _WHY = {
 }
 
 
+COLUMNS = ("step", "state", "fingerprint", "folder", "why")
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Print the plan; nothing is written."""
-    study = places.resolved(arguments)
-    steps = plan(study, runs=places.runs_option(arguments), chosen=places.chosen(arguments, study))
+    found = rows.studies(arguments)
+    planned = rows.planned(arguments, list(found.values()), None)
     if arguments.json:
-        rows = [[one.name, one.state, one.fingerprint, str(one.folder), _why(one, study, arguments)] for one in steps]
-    else:
-        rows = [[one.name, one.state, one.fingerprint[:10], _short(one.folder), _why(one, study, arguments)] for one in steps]
-    print_table(["step", "state", "fingerprint", "folder", "why"], rows, json_mode=arguments.json)
+        return _as_json(list(found), planned, arguments)
+    for study, steps in planned:
+        print_table(COLUMNS, [_row(one, study, arguments) for one in steps], title=study.label)
+    if arguments.on:
+        prepared = _prepared(planned, arguments)
+        print()
+        rows.print_texts(prepared.texts(), prepared.place)
     return Exit.DONE
+
+
+def _as_json(sets: Sequence[Sequence[str]], planned: Sequence[Row], arguments: argparse.Namespace) -> int:
+    lines = [
+        {**({"set": list(point)} if point else {}), **dict(zip(COLUMNS, _row(one, study, arguments), strict=True))}
+        for point, (study, steps) in zip(sets, planned, strict=True)
+        for one in steps
+    ]
+    print_json({"code": 0, "steps": lines, "files": _prepared(planned, arguments).texts()} if arguments.on else lines)
+    return Exit.DONE
+
+
+def _prepared(planned: Sequence[Row], arguments: argparse.Namespace) -> Prepared:
+    from labwright.launch.prepare import prepare, site_of
+
+    return prepare(planned, site_of(arguments.on, planned[0][0]), runs=places.runs_option(arguments))
+
+
+def _row(planned: Planned, study: Study, arguments: argparse.Namespace) -> list[str]:
+    if arguments.json:
+        return [planned.name, planned.state, planned.fingerprint, str(planned.folder), _why(planned, study, arguments)]
+    return [planned.name, planned.state, planned.fingerprint[:10], rows.short(planned.folder), _why(planned, study, arguments)]
 
 
 def _why(planned: Planned, study: Study, arguments: argparse.Namespace) -> str:
@@ -55,8 +84,3 @@ def _why(planned: Planned, study: Study, arguments: argparse.Namespace) -> str:
     return f"unlike {others[0].name}: " + (
         "; ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "") or "other inputs or another seed"
     )
-
-
-def _short(folder: Path) -> str:
-    """The folder as one would write it from here."""
-    return min(os.path.relpath(folder), str(folder), key=len)

@@ -1,22 +1,27 @@
-"""``labwright run`` and its short forms: do what is missing in a study, once or for each row of a sweep."""
+"""``labwright run`` and its short forms: do what is missing in a study, once or for each row of a sweep.
+
+On this machine it is done in this process; ``--on SITE``, or a study that names a site, has it queued there and followed here.
+"""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from labwright.cli import places
+from labwright.cli import places, rows
 from labwright.cli.main import describe, tell
 from labwright.cli.tables import print_json, print_table, scalars
-from labwright.runs.errors import CommandError, Exit, LabwrightError
-from labwright.study.messages import listed, nearest
+from labwright.runs.errors import Exit, LabwrightError
+from labwright.runs.run import Run
 
 if TYPE_CHECKING:
     from labwright.parts.conduct import Result
     from labwright.study.resolve import Study
 
+HERE = "local"
+"""``run.on.kind`` of a study that runs in this process."""
 MOST_COLUMNS = 6
 """Figures beside the swept options in the table of a sweep."""
 
@@ -44,22 +49,24 @@ class Row:
 
 def run(arguments: argparse.Namespace) -> int:
     """Conduct the study; every row of a sweep is resolved before the first one starts."""
-    from labwright.study.sweep import label, sweep
-
     step = arguments.short_form or arguments.step
-    rows = [Row(sets, replace(places.resolved(arguments, sets), label=label(sets))) for sets in sweep(arguments.sweep) or [[]]]
-    _check_step(rows[0].study, step)
+    found = [Row(sets, study) for sets, study in rows.studies(arguments).items()]
+    rows.check_step(found[0].study, step)
     if arguments.dry_run:
         from labwright.cli.preview import print_preview
 
-        return print_preview([row.study for row in rows], arguments, step)
-    for row in rows:
-        conduct_row(row, arguments, step, quiet=arguments.quiet or arguments.json)
-        if row.code == Exit.AGAIN:
-            break
+        return print_preview([row.study for row in found], arguments, step)
+    quiet = arguments.quiet or arguments.json
+    if (arguments.on or found[0].study.run.on.kind) != HERE:
+        _conduct_elsewhere(found, arguments, step, quiet=quiet)
+    else:
+        for row in found:
+            conduct_row(row, arguments, step, quiet=quiet)
+            if row.code == Exit.AGAIN:
+                break
     if not arguments.sweep:
-        return _end_of_one(rows[0], arguments)
-    return _end_of_sweep(rows, arguments)
+        return _end_of_one(found[0], arguments)
+    return _end_of_sweep(found, arguments)
 
 
 def conduct_row(row: Row, arguments: argparse.Namespace, step: str | None, *, quiet: bool) -> None:
@@ -82,20 +89,26 @@ def print_figures(result: Result) -> None:
     """The figures and joules of a step as a short table."""
     from labwright.runs.energy import in_words
 
-    rows: list[list[Any]] = [[name, value] for name, value in scalars(result.figures).items()]
-    rows.append(["energy", in_words(result.energy)])
-    print_table(["figure", "value"], rows, title=f"{result.step} ({result.folder.name})")
+    lines: list[list[Any]] = [[name, value] for name, value in scalars(result.figures).items()]
+    lines.append(["energy", in_words(result.energy)])
+    print_table(["figure", "value"], lines, title=f"{result.step} ({result.folder.name})")
 
 
-def _check_step(study: Study, step: str | None) -> None:
-    names = [one.name for one in study.recipe.steps]
-    if step is not None and step not in names:
-        close = nearest(step, names)
-        raise CommandError(
-            f"recipe {study.recipe.name} has no step {step!r}",
-            where="--step",
-            todo=(f"Did you mean {close}? " if close else "") + f"Its steps are {listed(names)}.",
-        )
+def _conduct_elsewhere(found: list[Row], arguments: argparse.Namespace, step: str | None, *, quiet: bool) -> None:
+    """Queue what is missing of all rows at a site, and follow it; what this queued does not outlive it."""
+    from labwright.launch.foreground import conduct
+    from labwright.launch.prepare import prepare, site_of
+
+    planned = rows.planned(arguments, [row.study for row in found], step)
+    prepared = prepare(planned, site_of(arguments.on, found[0].study), step=step, runs=places.runs_option(arguments))
+    failed = conduct(prepared, _silent if quiet else _say) if prepared.jobs else {}
+    fresh = {folder for job in prepared.jobs for folder in job.runs}
+    for row, (_, plan) in zip(found, planned, strict=True):
+        for one in plan:
+            if one.folder in failed:
+                row.error = row.error or failed[one.folder]
+            else:
+                row.results.append(_result(one.name, Run.open(one.folder), fresh=one.folder in fresh))
 
 
 def _end_of_one(row: Row, arguments: argparse.Namespace) -> int:
@@ -108,14 +121,14 @@ def _end_of_one(row: Row, arguments: argparse.Namespace) -> int:
     return Exit.DONE
 
 
-def _end_of_sweep(rows: list[Row], arguments: argparse.Namespace) -> int:
+def _end_of_sweep(found: list[Row], arguments: argparse.Namespace) -> int:
     from labwright.runs.energy import in_words
 
-    code = next((row.code for row in rows if row.code != Exit.DONE), Exit.DONE)
+    code = next((row.code for row in found if row.code != Exit.DONE), Exit.DONE)
     if arguments.json:
-        print_json({"code": int(code), "rows": [{"set": list(row.sets), **row.as_json()} for row in rows]})
+        print_json({"code": int(code), "rows": [{"set": list(row.sets), **row.as_json()} for row in found]})
         return code
-    figures = [scalars(row.results[-1].figures) if row.results and not row.error else {} for row in rows]
+    figures = [scalars(row.results[-1].figures) if row.results and not row.error else {} for row in found]
     names = list(dict.fromkeys(name for one in figures for name in one))[:MOST_COLUMNS]
     table = [
         [
@@ -125,13 +138,28 @@ def _end_of_sweep(rows: list[Row], arguments: argparse.Namespace) -> int:
             in_words([line for result in row.results for line in result.energy]),
             row.results[-1].folder.name if row.results else "",
         ]
-        for row, one in zip(rows, figures, strict=True)
+        for row, one in zip(found, figures, strict=True)
     ]
-    print_table([*(text.partition("=")[0] for text in rows[0].sets), "state", *names, "energy", "run"], table, title="Sweep")
-    for row in rows:
+    print_table([*(text.partition("=")[0] for text in found[0].sets), "state", *names, "energy", "run"], table, title="Sweep")
+    for row in found:
         if row.error:
             tell(row.error, as_json=False)
     return code
+
+
+def _result(step: str, run: Run, *, fresh: bool) -> Result:
+    from labwright.parts.conduct import Result
+
+    done = run.done() or {}
+    return Result(step, run.folder, run.state(), fresh, run.figures(), done.get("energy", []), done.get("findings", {}))
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _silent(line: str) -> None:
+    pass
 
 
 def _line(result: Result) -> str:

@@ -60,14 +60,12 @@ def print_findings(prepared: Prepared) -> None:
 
 
 def _show(prepared: Prepared, *, as_json: bool) -> int:
-    from labwright.launch.prepare import STAMP
-
     texts = prepared.texts()
     if as_json:
         print_json({"code": 0, "site": prepared.site.name, "jobs": table(prepared), "files": texts})
     else:
         print_findings(prepared)
-        rows.print_texts(texts, prepared.runs / "jobs" / STAMP)
+        rows.print_texts(texts, prepared.place)
         if not texts:
             print(_NOTHING)
     return Exit.DONE

@@ -1,0 +1,198 @@
+"""A study on a site, in the foreground: submit, follow, and cancel what is left of it when one stops looking.
+
+Jobs of ``labwright submit`` belong to the scheduler. These belong to a terminal: when it sends Ctrl-C or goes away, when the
+process is told to end, or when it falls over an error, what it queued is cancelled.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from labwright.launch.job import Job
+from labwright.launch.launcher import UNKNOWN, launcher
+from labwright.launch.prepare import Prepared, begin, queue
+from labwright.launch.status import Placed, Standing, look, standing
+from labwright.launch.submission import Submission, Submitted, read
+from labwright.runs.errors import CommandError, DataError, Exit, FaultError, LabwrightError, MissingError, Stopped, StudyError
+from labwright.runs.run import Run
+from labwright.watch.logs import plain
+from labwright.watch.tail import Tail
+
+LOOK_AGAIN_S = 0.5
+"""How often the files of the runs are looked at."""
+ASK_AGAIN_S = {"local": 1.0}
+ASK_CLUSTER_AGAIN_S = 15.0
+"""How often a scheduler that many people use is asked."""
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_KINDS: dict[int, type[LabwrightError]] = {kind.code: kind for kind in (CommandError, DataError, MissingError, Stopped, StudyError)}
+
+Say = Callable[[str], None]
+
+
+def conduct(prepared: Prepared, say: Say) -> dict[Path, LabwrightError]:
+    """Queue the jobs and wait until nothing of them can go on.
+
+    Args:
+        prepared: what to queue.
+        say: shows a line.
+
+    Returns:
+        By run folder why it is not done; empty where all are.
+
+    Raises:
+        Stopped: a signal came; the jobs were cancelled.
+        LabwrightError: they could not be queued, or not be cancelled.
+    """
+    with _signals() as came:
+        made = begin(prepared)
+        try:
+            made = queue(prepared, made)
+            say(f"queued on {made.site}: {', '.join(f'{job.name} {job.id}' for job in made.jobs)}")
+            ended = _follow(prepared.jobs, made, say, came)
+        finally:
+            count = cancel_rest(made.folder)
+    if ended is None:
+        raise Stopped(
+            f"{came[0]} came; {count} {'job was' if count == 1 else 'jobs were'} cancelled", todo="Run the same command to go on."
+        )
+    return ended
+
+
+def cancel_rest(folder: Path) -> int:
+    """Cancel what of a submission may still be queued or running; returns how many jobs that were.
+
+    Raises:
+        LabwrightError: the scheduler refused one; the others were cancelled all the same.
+    """
+    failed: LabwrightError | None = None
+    count = 0
+    # What waits goes first, so that it does not start when what it waits for ends.
+    for job, numbers in reversed(living(look(read(folder).jobs))):
+        try:
+            launcher(job.kind).cancel(job, None if len(numbers) == len(job.tasks) else numbers)
+            count += 1
+        except LabwrightError as error:
+            failed = error
+    if failed:
+        raise failed
+    return count
+
+
+def living(tasks: Sequence[Placed]) -> list[tuple[Submitted, list[int]]]:
+    """The jobs with tasks that may be queued or running, with the numbers of these tasks."""
+    found: dict[tuple[Path, str], tuple[Submitted, list[int]]] = {}
+    for one in tasks:
+        if one.is_living or one.seen.state == UNKNOWN:
+            found.setdefault((one.job.folder, one.job.name), (one.job, []))[1].append(one.number)
+    return list(found.values())
+
+
+def why(run: Run, how: Standing) -> LabwrightError:
+    """Why a run is not done, with the exit code of its process where that told one."""
+    ends = [record for record in run.last_records().values() if record["kind"] == "end" and record["code"] != Exit.DONE]
+    if how.state in ("failed", "stopped") and ends:
+        kind = _KINDS.get(ends[0]["code"], FaultError)
+        return kind(str(ends[0].get("reason") or how.state), where=run.name, todo=f"`labwright logs {run.folder}` shows all.")
+    kind = Stopped if how.state in ("cancelled", "ready", "stopped") else FaultError
+    ids = f" (job {', '.join(how.jobs)})" if how.jobs else ""
+    return kind(
+        f"{how.state}{ids}: {how.reason or 'the scheduler gives no reason'}",
+        where=run.name,
+        todo=f"See `labwright logs {run.folder} --job`.",
+    )
+
+
+def _follow(jobs: Sequence[Job], made: Submission, say: Say, came: Sequence[str]) -> dict[Path, LabwrightError] | None:
+    """Show what happens until nothing can go on any more; None where a signal came first."""
+    runs = {task.run: Run.open(task.run) for job in made.jobs for task in job.tasks}
+    logs = _Logs(runs)
+    pause_s = ASK_AGAIN_S.get(made.kind, ASK_CLUSTER_AGAIN_S)
+    told: dict[Path, tuple[str, str]] = {}
+    ask_at = 0.0
+    tasks: list[Placed] = []
+    while not came:
+        asked = time.monotonic() >= ask_at
+        if asked:
+            tasks = look(made.jobs)
+            ask_at = time.monotonic() + pause_s
+        of = {run: [one for one in tasks if one.task.run == run] for run in runs}
+        how = {path: standing(run, of[path]) for path, run in runs.items()}
+        logs.show(say)
+        for path, one in how.items():
+            if told.get(path) != (one.state, one.host):
+                told[path] = (one.state, one.host)
+                say(_line(runs[path], one))
+        if asked and not _can_go_on(jobs, tasks, how):
+            return {path: why(runs[path], one) for path, one in how.items() if one.state != "done"}
+        time.sleep(LOOK_AGAIN_S)
+    return None
+
+
+def _can_go_on(jobs: Sequence[Job], tasks: Sequence[Placed], how: Mapping[Path, Standing]) -> bool:
+    """Whether a task still works, or waits for what does not wait for one that failed."""
+    lost: set[tuple[str, int]] = set()
+    by_place = {(one.job.name, one.number): one for one in tasks}
+    alive = False
+    for job in jobs:
+        for number, task in enumerate(job.tasks):
+            one = by_place[job.name, number]
+            state = how[task.run].state
+            before = [(after.job, number) if after.each else after.job for after in job.after]
+            blocked = any(place in lost if isinstance(place, tuple) else place in {name for name, _ in lost} for place in before)
+            if state == "running" or (not blocked and state != "done" and (one.is_living or one.seen.state == UNKNOWN)):
+                alive = True
+            elif blocked or (state != "done" and one.seen.state != "done"):
+                lost.add((job.name, number))
+    return alive
+
+
+def _line(run: Run, how: Standing) -> str:
+    words = [run.name, how.state]
+    if how.host:
+        words.append(f"on {how.host}")
+    if how.reason and how.state not in ("running", "done"):
+        words.append(f"({how.reason})")
+    return " ".join(words)
+
+
+class _Logs:
+    """What the runs print from now on."""
+
+    def __init__(self, runs: Collection[Path]) -> None:
+        self.runs = runs
+        self.tails: dict[Path, Tail | None] = {path: None for run in runs for path in _logs(run)}
+
+    def show(self, say: Say) -> None:
+        for run in self.runs:
+            for path in _logs(run):
+                tail = self.tails.setdefault(path, Tail(path))
+                while tail and (lines := tail.read()):
+                    for line in lines:
+                        say(f"  {run.name}: {plain(line)}" if len(self.runs) > 1 else f"  {plain(line)}")
+
+
+def _logs(run: Path) -> list[Path]:
+    return sorted((run / "journal").glob("*.log"))
+
+
+@contextmanager
+def _signals() -> Iterator[list[str]]:
+    """The names of signals that came and ask for an end; a handler only notes them."""
+    came: list[str] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        came.append(signal.Signals(number).name)
+
+    # What is ignored on purpose stays so: under `nohup` the terminal may go.
+    heeded = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    previous = {number: signal.signal(number, note) for number in heeded}
+    try:
+        yield came
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
