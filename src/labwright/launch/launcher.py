@@ -91,8 +91,8 @@ def render(kind: str, job: Job, site: Site, place: Path) -> Mapping[str, str]:
     return files
 
 
-def call(*words: str, within_s: float = ANSWER_WITHIN_S) -> str:
-    """What a scheduler's tool prints.
+def call(*words: str, within_s: float = ANSWER_WITHIN_S, env: Mapping[str, str] | None = None, errors_too: bool = False) -> str:
+    """What a scheduler's tool prints; with ``errors_too`` on both channels.
 
     Raises:
         MissingError: the tool is not installed here.
@@ -100,7 +100,7 @@ def call(*words: str, within_s: float = ANSWER_WITHIN_S) -> str:
     """
     try:
         done = subprocess.run(
-            words, capture_output=True, text=True, errors="replace", timeout=within_s, check=False, stdin=subprocess.DEVNULL
+            words, capture_output=True, text=True, errors="replace", timeout=within_s, check=False, stdin=subprocess.DEVNULL, env=env
         )
     except FileNotFoundError as error:
         raise MissingError(
@@ -111,4 +111,4 @@ def call(*words: str, within_s: float = ANSWER_WITHIN_S) -> str:
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().splitlines()
         raise FaultError(said[-1] if said else f"{words[0]} failed with exit code {done.returncode}", where=" ".join(words))
-    return done.stdout
+    return done.stdout + done.stderr if errors_too else done.stdout

@@ -24,7 +24,13 @@ from labwright.runs.errors import MissingError
 
 FILE = "submission.json"
 CANCELLED = "cancelled"
-"""A file of this name in the folder tells job scripts not to queue themselves again."""
+"""A file of this name in the folder tells job scripts not to queue themselves again: ``cancelled`` all, ``cancelled.<job>`` those of
+one job, ``cancelled.<job>.<index>`` that of one task."""
+
+
+def cancel_marks(folder: Path, job: str, index: int | str) -> tuple[Path, Path, Path]:
+    """The files of which one is enough to cancel a task: that of all jobs, of its job, and its own."""
+    return folder / CANCELLED, folder / f"{CANCELLED}.{job}", folder / f"{CANCELLED}.{job}.{index}"
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,17 @@ class Submitted:
     def key(self, index: int) -> str:
         """Names one task among all jobs of all submissions."""
         return f"{self.folder.name}/{self.name}/{index}"
+
+    def mark_cancelled(self, indices: Sequence[int] | None = None) -> None:
+        """Tell the scripts of these tasks, or of all, not to queue themselves again."""
+        whole = cancel_marks(self.folder, self.name, 0)[1]
+        for mark in [whole] if indices is None else [cancel_marks(self.folder, self.name, index)[2] for index in indices]:
+            with publish.disk_said(mark):
+                mark.touch()
+
+    def is_cancelled(self, index: int) -> bool:
+        """Whether somebody wanted a task to end."""
+        return any(mark.exists() for mark in cancel_marks(self.folder, self.name, index))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,227 @@
+"""Slurm by its command-line tools: ``sbatch``, ``squeue``, ``sacct``, ``scontrol``, ``scancel``, ``srun``.
+
+What they say is a hint. ``squeue`` is asked once for all jobs; ``sacct``, which may be slow, absent or behind, only for those that the
+queue no longer has; where neither knows anything, the state is ``unknown``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from labwright.launch import slurm_state
+from labwright.launch.job import Job
+from labwright.launch.launcher import CANCELLED, RUNNING, UNKNOWN, Seen, call
+from labwright.launch.site import Site
+from labwright.launch.submission import CANCELLED as CANCEL_MARK
+from labwright.launch.submission import Submission, Submitted, cancel_marks
+from labwright.runs import publish
+from labwright.runs.errors import Exit, FaultError, LabwrightError, MissingError, StudyError
+
+SUBMIT_WITHIN_S = 120.0
+"""How long sbatch may take. A controller under load is slow, and a job whose id was not heard is hard to find again."""
+ACCOUNTING_WITHIN_S = 20.0
+
+
+class Slurm:
+    """See :class:`labwright.launch.launcher.Launcher`."""
+
+    def submit(self, submission: Submission, jobs: Sequence[Job], site: Site) -> None:
+        """Queue the jobs, each after those that it needs; all, or none.
+
+        Raises:
+            MissingError: sbatch is not installed here.
+            LabwrightError: Slurm refused a job; those queued before it are cancelled.
+        """
+        ids: dict[str, str] = {}
+        try:
+            for job in jobs:
+                for run in job.runs:
+                    # Slurm ends a job without a word whose output cannot be opened.
+                    with publish.disk_said(run / "jobs"):
+                        (run / "jobs").mkdir(parents=True, exist_ok=True)
+                ids[job.name] = _sbatch(submission.folder / f"{job.name}.sbatch", _dependency(job, ids))
+                submission.queued(job.name, ids[job.name])
+                _check_reservation(ids[job.name], job.queue.reservation, site)
+        except BaseException:
+            _take_back(submission, ids)
+            raise
+
+    def poll(self, jobs: Sequence[Submitted] | None) -> dict[str, Seen]:
+        """How tasks are getting on; see :meth:`Launcher.poll`.
+
+        Raises:
+            LabwrightError: squeue gave no answer to the question for all jobs.
+        """
+        if jobs is None:
+            return slurm_state.queue(_squeue("--me"))
+        wanted = {job.key(index): (job, index, task_id(job, index)) for job in jobs if job.id for index in range(len(job.tasks))}
+        queue, why = _queue([job.id for job in jobs if job.id])
+        ended = [id for _, _, id in wanted.values() if slurm_state.of_task(queue, id) is None]
+        book, why_not = _book(ended)
+        seen = {}
+        for key, (job, index, id) in wanted.items():
+            nobody = Seen(id, UNKNOWN, why or why_not or "neither Slurm's queue nor its accounting knows it")
+            seen[key] = _as_asked(slurm_state.of_task(queue, id) or slurm_state.of_task(book, id) or nobody, job, index)
+        return seen
+
+    def cancel(self, job: Submitted, indices: Sequence[int] | None = None) -> None:
+        """Stop tasks gently: what waits is taken out of the queue; what runs is told to save and ends by itself.
+
+        What was told so before, and still runs, is ended by Slurm.
+
+        Raises:
+            LabwrightError: Slurm gave no answer; the tasks will not be queued again all the same.
+        """
+        chosen = range(len(job.tasks)) if indices is None else indices
+        told = {index for index in chosen if any(mark.exists() for mark in cancel_marks(job.folder, job.name, index)[1:])}
+        job.mark_cancelled(indices)
+        queue = slurm_state.by_task(slurm_state.queue(_squeue(f"--jobs={job.id}")))
+        seen = {index: found for index in chosen if (found := slurm_state.of_task(queue, task_id(job, index)))}
+        saving = [task_id(job, index) for index, one in seen.items() if one.state == RUNNING and index not in told]
+        ending = [task_id(job, index) for index, one in seen.items() if one.state != RUNNING or index in told]
+        if saving:
+            call("scancel", "--batch", "--signal=USR1", *saving)
+        if len(ending) == len(job.tasks):
+            ending = [job.id]
+        if ending:
+            call("scancel", *ending)
+
+    def tail(self, job: Submitted, index: int) -> list[str] | None:
+        """None: output files lie in the run folder, which is seen from everywhere."""
+        return None
+
+    def attach(self, job: Submitted, index: int, command: Sequence[str]) -> list[str]:
+        """The command that runs another one on the first node of a running task, beside it.
+
+        Raises:
+            MissingError: the task does not run.
+        """
+        id = task_id(job, index)
+        rows = [line.split("|") for line in _squeue(f"--jobs={id}", form="%A|%T").splitlines()]
+        running = [row[0] for row in rows if len(row) == 2 and row[1] == "RUNNING"]
+        if not running:
+            raise MissingError(f"job {id} does not run", where=job.name, todo="`labwright status` tells why.")
+        # A task of an array has a number of its own behind its name; srun takes only that.
+        return ["srun", "--overlap", f"--jobid={running[0]}", "--nodes=1", "--ntasks=1", "--mpi=none", "--pty", *command]
+
+
+LAUNCHER = Slurm()
+
+
+def task_id(job: Submitted, index: int) -> str:
+    """The id of a task as Slurm's tools take it."""
+    return f"{job.id}_{index}" if len(job.tasks) > 1 else job.id
+
+
+def dry_run(script: Path) -> str:
+    """What Slurm would make of a batch script: when and where it would start.
+
+    Raises:
+        LabwrightError: Slurm would refuse it; the message holds its words.
+    """
+    return call("sbatch", "--test-only", str(script), env=_environment(), errors_too=True).strip()
+
+
+def _sbatch(script: Path, dependency: Sequence[str]) -> str:
+    try:
+        answer = call("sbatch", "--parsable", *dependency, str(script), within_s=SUBMIT_WITHIN_S, env=_environment())
+    except FaultError as error:
+        raise FaultError(f"Slurm refused the job {script.stem}: {error.what}", where=str(script), todo=error.todo) from error
+    # With several clusters the name of the one follows; sites print greetings before.
+    lines = answer.split()
+    id = lines[-1].partition(";")[0] if lines else ""
+    if not id.isdecimal():
+        raise FaultError(f"sbatch named no job id, but said {answer.strip()!r}", where=str(script))
+    return id
+
+
+def _dependency(job: Job, ids: Mapping[str, str]) -> list[str]:
+    """Options for the command line: ids are not known before."""
+    kinds = {
+        "afterok": [ids[after.job] for after in job.after if not after.each],
+        "aftercorr": [ids[after.job] for after in job.after if after.each],
+    }
+    text = ",".join(f"{kind}:{':'.join(found)}" for kind, found in kinds.items() if found)
+    return [f"--dependency={text}", "--kill-on-invalid-dep=yes"] if text else []
+
+
+def _environment() -> dict[str, str]:
+    """The environment without what tells of a job from within which this one is submitted; it would pass for the new job's."""
+    kept = ("SLURM_CONF", "SLURM_CLUSTERS")
+    return {name: value for name, value in os.environ.items() if not name.startswith("SLURM_") or name in kept}
+
+
+def _check_reservation(id: str, reservation: str, site: Site) -> None:
+    """Some sites' submit filters drop a reservation without a word; the job would wait with all others then."""
+    if not reservation:
+        return
+    try:
+        text = call("scontrol", "--oneliner", "show", "job", id)
+    except LabwrightError:
+        return
+    if f"Reservation={reservation}" not in text.split():
+        raise StudyError(
+            f"Slurm took job {id}, but not into the reservation {reservation}",
+            where=f"sites/{site.name}.yaml",
+            todo="`scontrol show reservation` lists those that there are, and who may use them.",
+        )
+
+
+def _take_back(submission: Submission, ids: Mapping[str, str]) -> None:
+    """Cancel what is queued already of a submission that was refused in its middle; what cannot be cancelled stays recorded."""
+    with suppress(LabwrightError, OSError):
+        (submission.folder / CANCEL_MARK).touch()
+        # One may be queued whose id was not heard: it is known by its script.
+        rows = [line.partition("|") for line in _squeue("--me", form="%A|%o").splitlines()]
+        unheard = [id for id, _, script in rows if Path(script.strip()).parent == submission.folder]
+        if unheard or ids:
+            call("scancel", *dict.fromkeys([*ids.values(), *unheard]))
+        for name in ids:
+            submission.queued(name, "")
+
+
+def _queue(ids: Sequence[str]) -> tuple[dict[str, Seen], str]:
+    """What the queue has of these jobs, by task; and why nothing is known of them, where that is so."""
+    if not ids:
+        return {}, ""
+    try:
+        return slurm_state.by_task(slurm_state.queue(_squeue(f"--jobs={','.join(dict.fromkeys(ids))}"))), ""
+    except LabwrightError as error:
+        return {}, f"squeue gave no answer: {error.what}"
+
+
+def _book(ids: Sequence[str]) -> tuple[dict[str, Seen], str]:
+    """What the accounting has of these tasks; and why it says nothing."""
+    if not ids:
+        return {}, ""
+    jobs = ",".join(dict.fromkeys(id.partition("_")[0] for id in ids))
+    fields = ",".join(slurm_state.BOOK_FIELDS)
+    try:
+        text = call(
+            "sacct", "--noheader", "--parsable2", "--allocations", f"--jobs={jobs}", f"--format={fields}", within_s=ACCOUNTING_WITHIN_S
+        )
+    except LabwrightError as error:
+        return {}, f"the queue no longer has it, and the accounting gives no answer: {error.what}"
+    return slurm_state.by_task(slurm_state.book(text)), ""
+
+
+def _squeue(which: str, form: str = slurm_state.QUEUE_FORMAT) -> str:
+    # Unlimited: else long lists of tasks end with an ellipsis.
+    environment = {**os.environ, "SLURM_BITSTR_LEN": "0"}
+    try:
+        return call("squeue", "--noheader", which, f"--format={form}", env=environment)
+    except FaultError as error:
+        # Said of a job that ended a while ago, where only one is asked for.
+        if "Invalid job id" in error.what:
+            return ""
+        raise
+
+
+def _as_asked(seen: Seen, job: Submitted, index: int) -> Seen:
+    """A task that was told to save and end, and did, has not failed."""
+    if slurm_state.exit_code(seen) == Exit.AGAIN and job.is_cancelled(index):
+        return seen._replace(state=CANCELLED, reason="it was cancelled, and saved before it ended")
+    return seen
