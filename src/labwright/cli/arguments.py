@@ -42,14 +42,21 @@ def verb_named(name: str) -> Verb:
 def parse(verb: Verb, words: Sequence[str]) -> argparse.Namespace:
     """Read the words that follow the verb; flags and positional arguments may stand in any order.
 
+    Where the verb takes a command, that is all that follows ``--``.
+
     Raises:
         CommandError: a word is not known, missing, or not one of those an argument takes.
     """
     parser = _Parser(prog=f"labwright {verb.name}", add_help=False, allow_abbrev=False)
     parser.verb = verb
+    command = next((argument for argument in verb.arguments if argument.kind == "command"), None)
     for argument in verb.arguments:
-        _add(parser, argument)
-    found, rest = parser.parse_known_intermixed_args(list(words))
+        if argument != command:
+            _add(parser, argument)
+    end = words.index("--") if command and "--" in words else len(words)
+    found, rest = parser.parse_known_intermixed_args(list(words[:end]))
+    if command:
+        setattr(found, command.attribute, list(words[end + 1 :]))
     if rest:
         raise _unknown(verb, next((word for word in rest if word.startswith("-")), rest[0]))
     for argument in verb.arguments:

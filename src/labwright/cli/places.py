@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from labwright.runs.errors import CommandError, MissingError, StudyError
 from labwright.runs.run import Run, runs_in
+from labwright.study.messages import listed
 
 if TYPE_CHECKING:
     from labwright.study.resolve import Study
@@ -98,6 +99,20 @@ def runs_at(place: str | None, runs: Path | None = None) -> list[Run]:
         return [Run.open(path)]
     folder = runs_folder_at(path, runs)
     return runs_in(folder)
+
+
+def runs_named(place: str | None, name: str | None, runs: Path | None = None) -> list[Run]:
+    """Of the runs that a place stands for those whose name begins as was said; the one last active first.
+
+    Raises:
+        MissingError: there is none; those that are there are named.
+    """
+    found = runs_at(place, runs)
+    fitting = [one for one in found if one.name.startswith(name or "")]
+    if not fitting:
+        there = listed(one.name for one in found) or "none"
+        raise MissingError(f"no run begins with {name!r}" if name else "there are no runs", where=place or ".", todo=f"There are: {there}.")
+    return sorted(fitting, key=lambda one: age if (age := one.heartbeat_age_s()) is not None else float("inf"))
 
 
 def study_at(place: str | None) -> Study | None:

@@ -51,13 +51,30 @@ def planned(arguments: argparse.Namespace, resolved: Sequence[Study], step: str 
     return [(study, plan(study, runs=runs, chosen=places.chosen(arguments, study), steps=[step] if step else None)) for study in resolved]
 
 
-def prepared(arguments: argparse.Namespace, step: str | None, on: str | None) -> Prepared:
-    """What would be queued for the study, or the sweep, of the command line; all that would be refused is refused here."""
+def prepared(arguments: argparse.Namespace, on: str | None, gpus: str | None = None) -> Prepared:
+    """What would be queued for the study, or the sweep, of the command line; all that would be refused is refused here.
+
+    Args:
+        on: the site; None for the study's own.
+        gpus: ``--gpu``.
+    """
     from labwright.launch.prepare import prepare, site_of
 
     resolved = list(studies(arguments).values())
     site = site_of(on, resolved[0])
-    return prepare(planned(arguments, resolved, step), site, step=step, runs=places.runs_option(arguments))
+    if gpus is not None:
+        if site.kind != "local":
+            todo = "Say in run.on.resources how many a step needs."
+            raise CommandError(f"the GPUs of site {site.name} are dealt out by its scheduler", where="--gpu", todo=todo)
+        site = site.model_copy(update={"gpus": _numbers(gpus)})
+    return prepare(planned(arguments, resolved, arguments.step), site, step=arguments.step, runs=places.runs_option(arguments))
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() for word in words):
+        raise CommandError(f"{text!r} is not a list of numbers", where="--gpu", todo="Write them as `nvidia-smi` does: --gpu 1,3.")
+    return tuple(dict.fromkeys(map(int, words)))
 
 
 def print_texts(texts: Mapping[str, str], place: Path) -> None:

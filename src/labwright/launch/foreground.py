@@ -14,10 +14,11 @@ from pathlib import Path
 from types import FrameType
 
 from labwright.launch.job import Job
-from labwright.launch.launcher import UNKNOWN, launcher
+from labwright.launch.launcher import UNKNOWN
 from labwright.launch.prepare import Prepared, begin, queue
 from labwright.launch.status import Placed, Standing, look, standing
-from labwright.launch.submission import Submission, Submitted, read
+from labwright.launch.stop import stop
+from labwright.launch.submission import Submission, read
 from labwright.runs.errors import CommandError, DataError, Exit, FaultError, LabwrightError, MissingError, Stopped, StudyError
 from labwright.runs.run import Run
 from labwright.watch.logs import plain
@@ -69,27 +70,11 @@ def cancel_rest(folder: Path) -> int:
     Raises:
         LabwrightError: the scheduler refused one; the others were cancelled all the same.
     """
-    failed: LabwrightError | None = None
-    count = 0
-    # What waits goes first, so that it does not start when what it waits for ends.
-    for job, numbers in reversed(living(look(read(folder).jobs))):
-        try:
-            launcher(job.kind).cancel(job, None if len(numbers) == len(job.tasks) else numbers)
-            count += 1
-        except LabwrightError as error:
-            failed = error
-    if failed:
-        raise failed
-    return count
-
-
-def living(tasks: Sequence[Placed]) -> list[tuple[Submitted, list[int]]]:
-    """The jobs with tasks that may be queued or running, with the numbers of these tasks."""
-    found: dict[tuple[Path, str], tuple[Submitted, list[int]]] = {}
-    for one in tasks:
-        if one.is_living or one.seen.state == UNKNOWN:
-            found.setdefault((one.job.folder, one.job.name), (one.job, []))[1].append(one.number)
-    return list(found.values())
+    stops = stop(look(read(folder).jobs))
+    for one in stops:
+        if one.error and not one.is_lost:
+            raise one.error
+    return len(stops)
 
 
 def why(run: Run, how: Standing) -> LabwrightError:

@@ -14,7 +14,7 @@ from labwright.launch import registry, submission
 from labwright.launch.compose import Row, compose
 from labwright.launch.job import Job
 from labwright.launch.launcher import launcher, render
-from labwright.launch.site import Site, load_site
+from labwright.launch.site import Site, load_site, need
 from labwright.launch.status import Placed, placed
 from labwright.parts.claims import Busy, busy
 from labwright.parts.conduct import unasked
@@ -88,7 +88,7 @@ def prepare(rows: Sequence[Row], site: Site, *, step: str | None = None, runs: P
                 raise error
     made = Prepared(tuple(rows), tuple(compose(rows, site)), site, runs_folder(rows[0][0], runs))
     _refuse_taken(made.planned)
-    image = site.container.image
+    image = need(site.container.image, "container.image", site)
     if not image or not made.jobs:
         return made
     pinned, finding = registry.pinned(image, _recorded(image, made.runs))

@@ -1,55 +1,75 @@
-"""``labwright logs``: what a run printed, attempt by attempt, and on as lines come."""
+"""``labwright logs``: what a run printed, attempt by attempt, and on as lines come; or what its job scripts did."""
 
 from __future__ import annotations
 
 import argparse
+import re
+import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from labwright.cli import places
 from labwright.runs.errors import CommandError, Exit, MissingError
 from labwright.runs.run import Run
-from labwright.study.messages import listed
+
+if TYPE_CHECKING:
+    from labwright.launch.status import Placed
 
 POLL_S = 0.5
-WORKING = ("running", "ready", "silent")
+ASK_AGAIN_S = 10.0
+"""How often the scheduler is asked."""
+WORKING = ("running", "ready", "silent", "queued", "held", "resuming", "ending", "unknown")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the logs; ``--follow`` ends with the run."""
-    found = _run(arguments)
+    """Print the logs; ``--follow`` goes on through queue and requeues, and ends with the run."""
+    found = places.runs_named(arguments.place, arguments.name, places.runs_option(arguments))[0]
     last = None if arguments.lines is None else _count(arguments.lines)
     shown: dict[Path, int] = {}
-    pieces = [(path, _new(path, shown)) for path in _logs(found)]
+    pieces = [(path, _new(path, shown)) for path in _logs(found, arguments.job)]
     if last is not None:
         pieces = _tail(pieces, last)
     for path, text in pieces:
         _print(path, text)
     if not pieces and not arguments.follow:
         raise MissingError("nothing was printed yet", where=found.name, todo="Use --follow to wait for it.")
-    current = pieces[-1][0] if pieces else None
-    while arguments.follow:
-        working = found.state() in WORKING
-        for path in _logs(found):
-            if text := _new(path, shown):
-                _print(path if path != current else None, text)
-                current = path
-        if not working:
-            break
-        time.sleep(POLL_S)
+    if arguments.follow:
+        _follow(found, arguments.job, shown, pieces[-1][0] if pieces else None)
     return Exit.DONE
 
 
-def _run(arguments: argparse.Namespace) -> Run:
-    """The run last active, of those whose name begins as was asked."""
-    runs = places.runs_at(arguments.place, places.runs_option(arguments))
-    fitting = [one for one in runs if one.name.startswith(arguments.name or "")]
-    if not fitting:
-        there = listed(one.name for one in runs) or "none"
-        what = f"no run begins with {arguments.name!r}" if arguments.name else "there are no runs"
-        raise MissingError(what, where=arguments.place, todo=f"There are: {there}.")
-    return min(fitting, key=lambda one: age if (age := one.heartbeat_age_s()) is not None else float("inf"))
+def _follow(found: Run, job: bool, shown: dict[Path, int], current: Path | None) -> None:
+    from labwright.launch.launcher import RUNNING, launcher
+    from labwright.launch.status import placed, standing
+
+    tasks: list[Placed] = []
+    told, ask_at = "", 0.0
+    while True:
+        if time.monotonic() >= ask_at:
+            tasks = placed([found]).get(found.folder.resolve(), [])
+            ask_at = time.monotonic() + ASK_AGAIN_S
+        how = standing(found, tasks)
+        if (
+            tasks
+            and how.state not in ("running", "done")
+            and (line := f"{how.state}, job {', '.join(how.jobs)} {how.reason}".rstrip()) != told
+        ):
+            told = line
+            print(f"{found.name}: {line}", file=sys.stderr, flush=True)
+        elsewhere = next((one for one in tasks if one.seen.state == RUNNING and launcher(one.job.kind).tail(one.job, one.number)), None)
+        if elsewhere:
+            # Its files are on another machine; the scheduler's own command follows them until the job leaves that.
+            subprocess.run(launcher(elsewhere.job.kind).tail(elsewhere.job, elsewhere.number) or [], check=False)
+            tasks = []
+        for path in _logs(found, job):
+            if text := _new(path, shown):
+                _print(path if path != current else None, text)
+                current = path
+        if how.state not in WORKING:
+            return
+        time.sleep(POLL_S)
 
 
 def _count(text: str) -> int:
@@ -58,8 +78,11 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _logs(run: Run) -> list[Path]:
-    return sorted((run.folder / "journal").glob("*.log"))
+def _logs(run: Run, job: bool) -> list[Path]:
+    """What the processes of the run printed; what its job scripts did, where that was asked for or nothing else is there."""
+    own = [] if job else sorted((run.folder / "journal").glob("*.log"))
+    printed = (path for ending in ("out", "err") for path in (run.folder / "jobs").glob(f"*.{ending}"))
+    return own or sorted(printed, key=lambda path: [int(word) if word.isdigit() else word for word in re.split(r"(\d+)", path.name)])
 
 
 def _new(path: Path, shown: dict[Path, int]) -> str:
