@@ -25,6 +25,16 @@ class Gpu:
     def name(self) -> str:
         return str(self._ask(self.nvml.nvmlDeviceGetName) or "unknown")
 
+    @property
+    def uuid(self) -> str:
+        return str(self._ask(self.nvml.nvmlDeviceGetUUID) or "")
+
+    @property
+    def minor(self) -> int | None:
+        """The N of its device file ``/dev/nvidiaN``, which need not be its index."""
+        minor = self._ask(self.nvml.nvmlDeviceGetMinorNumber)
+        return None if minor is None else int(minor)
+
     def energy_joules(self) -> float | None:
         """Joules since the driver was loaded (Volta and newer; refreshed about every 100 ms)."""
         millijoules = self._ask(self.nvml.nvmlDeviceGetTotalEnergyConsumption)

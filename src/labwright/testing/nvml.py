@@ -40,6 +40,9 @@ class FakeNvml:
     def nvmlDeviceGetUUID(self, device: Device) -> str:
         return device.uuid
 
+    def nvmlDeviceGetMinorNumber(self, device: Device) -> int:
+        return self.devices.index(device)
+
     def nvmlDeviceGetName(self, device: Device) -> str:
         return f"Fake {device.uuid}"
 
