@@ -85,6 +85,8 @@ class Site(Options):
     """Tasks of one array that may run at a time; 0 sets no limit."""
     slots: int = option(1, ge=1)
     """Local: jobs without a GPU that run at a time."""
+    gpus: tuple[int, ...] = option(())
+    """Local: the numbers of the GPUs that jobs may take (as `nvidia-smi` prints them); empty: all that nobody uses."""
     idle_watts: float = option(50.0, gt=0, unit="W")
     """The least that a node can draw; a lower figure of the accounting is not believed."""
     max_watts: float = option(5000.0, gt=0, unit="W")
@@ -141,7 +143,8 @@ def need(value: str, option_name: str, site: Site) -> str:
         raise StudyError(
             f"{option_name} of site {site.name} is marked as unknown",
             where=f"sites/{site.name}.yaml",
-            todo="Copy the site's file to ./sites, write the value that your group uses (`labwright site probe` finds some), or remove the line.",
+            todo="Copy the site's file to ./sites and write the value that your group uses (`labwright site probe` finds some), "
+            "or remove the line.",
         )
     return value
 
