@@ -55,6 +55,7 @@ def compose(rows: Sequence[Row], site: Site) -> list[Job]:
             trains=step.trains,
             after=_after(planned, rows, last, dealt=shares > 1),
             inputs=tuple(dict.fromkeys(given.folder for one in planned for given in one.inputs.values())),
+            fed_by={one.folder: tuple(given.folder for given in one.inputs.values()) for one in planned},
             raw=tuple(dict.fromkeys(place for one in planned for place in raw_folders(one))),
         )
         jobs.append(main)
@@ -68,6 +69,7 @@ def compose(rows: Sequence[Row], site: Site) -> list[Job]:
                 queue=site.queue(f"{step.name}-finish", gpu=False),
                 after=(After(main.name),),
                 inputs=main.inputs,
+                fed_by=main.fed_by,
                 raw=main.raw,
             )
             jobs.append(finish)

@@ -6,7 +6,8 @@ The payload is always ``python -m labwright step RUN_FOLDER [--share i/n | --fin
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,8 +61,14 @@ class Job:
     after: tuple[After, ...] = ()
     inputs: tuple[Path, ...] = ()
     """Runs that feed it; they travel along where the file system is not shared."""
+    fed_by: Mapping[Path, tuple[Path, ...]] = field(default_factory=dict)
+    """Which of them feed each of its runs, by run folder; all where a run is not named."""
     raw: tuple[Path, ...] = ()
     """Folders of raw files that it reads."""
+
+    def inputs_of(self, run: Path) -> tuple[Path, ...]:
+        """The runs that feed one of its runs."""
+        return self.fed_by.get(run, self.inputs)
 
     @property
     def is_array(self) -> bool:
