@@ -7,6 +7,7 @@ from pathlib import Path
 
 from labwright.runs import sections
 from labwright.watch.draw import draw
+from labwright.watch.tree import html
 
 MADE = [
     sections.figures("Scores", [sections.figure("dice", 0.75, unit="", method="original size"), sections.figure("joules", None, unit="J")]),
@@ -21,5 +22,6 @@ MADE = [
 def test_sections_are_json_that_the_renderer_draws(tmp_path: Path) -> None:
     for section in MADE:
         assert json.loads(json.dumps(section)) == section
-        assert f"class='{section['kind']}'" in draw(section, tmp_path)
-        assert section["title"] in draw(section, tmp_path)
+        drawn = html(draw(section, tmp_path))
+        assert f'class="{section["kind"]}"' in drawn
+        assert section["title"] in drawn

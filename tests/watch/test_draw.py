@@ -13,10 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labwright.runs import sections
-from labwright.watch.draw import LONG, draw, number
+from labwright.watch.draw import LONG, number
+from labwright.watch.draw import draw as tree_of
+from labwright.watch.tree import html
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror='alert(1)'>\" & '"
 PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+
+
+def draw(section: dict[str, Any], output: Path) -> str:
+    return html(tree_of(section, output))
 
 
 class Page(HTMLParser):
@@ -94,7 +100,7 @@ def test_any_text_comes_back_from_the_page_as_it_was(text: str) -> None:
     ],
 )
 def test_numbers_are_shown_as_people_read_them(value: Any, shown: str) -> None:
-    assert Page(number(value)).text == shown
+    assert Page(html(number(value))).text == shown
 
 
 def test_what_was_not_measured_is_not_zero(tmp_path: Path) -> None:

@@ -1,82 +1,81 @@
-"""Report sections as HTML. The one place that knows how a section looks; every text from a run is escaped."""
+"""How a report section looks. The one place that knows, for the report and the live page alike."""
 
 from __future__ import annotations
 
 import base64
-import html
+import datetime
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from labwright.runs.plain import encoder
+from labwright.watch.tree import Node, data, node
 
 LONG = 25
 """A table of more rows is folded."""
+MOST_PICTURES, PICTURE_BYTES = 24, 4 << 20
+"""More pictures, or larger ones, are named and not shown."""
 _encode = encoder(separators=(",", ":"))
 
 
-def draw(section: dict[str, Any], output: Path) -> str:
-    """One section as HTML.
+def draw(section: dict[str, Any], output: Path) -> Node:
+    """One section as a tree.
 
     Args:
-        section: as ``labwright.runs.sections`` makes it; what is none is shown as its JSON.
+        section: as ``labwright.runs.sections`` or ``labwright.watch.panels`` make it; what is none is shown as its JSON.
         output: the folder that image paths are relative to.
     """
     try:
         body = _DRAWERS[section["kind"]](section, output)
     except (KeyError, TypeError, ValueError, AttributeError):
         # A run of another version, or a foreign one, must not keep the rest of the page from its reader.
-        return f"<section><pre>{escaped(json.dumps(section, indent=1))}</pre></section>"
-    note = f"<p class=note>{escaped(section['note'])}</p>" if section.get("note") else ""
-    return f"<section class='{escaped(section['kind'])}'><h3>{escaped(section.get('title', ''))}</h3>{body}{note}</section>"
+        return node("section", node("pre", json.dumps(section, indent=1)))
+    note = node("p", str(section["note"]), class_="note") if section.get("note") else None
+    return node("section", node("h3", str(section.get("title", ""))), *body, note, class_=str(section["kind"]))
 
 
-def escaped(value: Any) -> str:
-    """Any value as text that is safe within HTML and its quoted attributes."""
-    return html.escape(str(value))
-
-
-def number(value: Any) -> str:
+def number(value: Any) -> Node:
     """A value as people read it: four significant digits, thousands apart, "not measured" for None."""
     if value is None:
-        return "<span class=absent>not measured</span>"
+        return node("span", "not measured", class_="absent")
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return escaped(value)
+        return str(value)
     if isinstance(value, int) or (value.is_integer() and abs(value) >= 1000):
         return f"{int(value):,}".replace(",", "\u202f")
     return f"{value:.4g}" if abs(value) < 1e5 else f"{value:,.0f}".replace(",", "\u202f")
 
 
-def _figures(section: dict[str, Any], _output: Path) -> str:
+def _figures(section: dict[str, Any], _output: Path) -> list[Node]:
     cards = []
     for item in section["items"]:
-        unit = f" <span class=unit>{escaped(item['unit'])}</span>" if item.get("unit") else ""
-        lines = [f"<div class=name>{escaped(item['name'])}</div>", f"<div class=value>{number(item['value'])}{unit}</div>"]
-        lines += [f"<div class=method>{escaped(item[key])}</div>" for key in ("method", "note") if item.get(key)]
-        cards.append(f"<div class=card>{''.join(lines)}</div>")
-    return f"<div class=cards>{''.join(cards)}</div>"
+        unit = node("span", f" {item['unit']}", class_="unit") if item.get("unit") else None
+        words = [node("div", str(item[key]), class_="method") for key in ("method", "note") if item.get(key)]
+        name, value = node("div", str(item["name"]), class_="name"), node("div", number(item["value"]), unit, class_="value")
+        cards.append(node("div", name, value, *words, class_="card"))
+    return [node("div", *cards, class_="cards")]
 
 
-def _table(section: dict[str, Any], _output: Path) -> str:
+def _table(section: dict[str, Any], _output: Path) -> list[Node]:
     if not section["rows"]:
-        return "<p class=note>none</p>"
-    head = "".join(f"<th>{escaped(name)}</th>" for name in section["columns"])
-    rows = "".join("<tr>" + "".join(_cell(value) for value in row) + "</tr>" for row in section["rows"])
-    table = f"<div class=scroll><table class=sortable><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-    return table if len(section["rows"]) <= LONG else f"<details><summary>{len(section['rows'])} rows</summary>{table}</details>"
+        return [node("p", "none", class_="note")]
+    head = node("thead", node("tr", *(node("th", str(name)) for name in section["columns"])))
+    body = node("tbody", *(node("tr", *(cell(value) for value in row)) for row in section["rows"]))
+    table = node("div", node("table", head, body, class_="sortable"), class_="scroll")
+    return [table if len(section["rows"]) <= LONG else node("details", node("summary", f"{len(section['rows'])} rows"), table)]
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> Node:
+    """A cell of a table; a number keeps its value, for sorting."""
     if value is None:
-        return "<td class=absent>–</td>"
+        return node("td", "–", class_="absent")
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return f"<td class=number data-value='{value}'>{number(value)}</td>"
-    return f"<td>{escaped(value)}</td>"
+        return node("td", number(value), class_="number", data_value=value)
+    return node("td", str(value))
 
 
-def _curves(section: dict[str, Any], _output: Path) -> str:
-    traces = [
+def _curves(section: dict[str, Any], _output: Path) -> list[Node]:
+    traces: list[dict[str, Any]] = [
         {
             "type": "scatter",
             "mode": "lines+markers" if len(line["points"]) < 60 else "lines",
@@ -86,17 +85,23 @@ def _curves(section: dict[str, Any], _output: Path) -> str:
         }
         for line in section["series"]
     ]
+    lines = len(traces)
+    for name, x, y in section.get("best", ()):
+        star = {"symbol": "star", "size": 13, "line": {"width": 1, "color": "#fff"}}
+        traces.append(
+            {"type": "scatter", "mode": "markers", "name": f"best {name}", "x": [x], "y": [y], "marker": star, "showlegend": False}
+        )
     dotted = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "line": {"dash": "dot", "width": 1, "color": "#888"}}
     layout = {
         "xaxis": {"title": {"text": section["x"]}},
         "yaxis": {"title": {"text": section["y"]}, "type": "log" if section["log_y"] else "linear"},
         "shapes": [{**dotted, "x0": mark, "x1": mark} for mark in section["marks"]],
-        "showlegend": len(traces) > 1,
+        "showlegend": lines > 1,
     }
     return _plot(traces, layout)
 
 
-def _bars(section: dict[str, Any], _output: Path) -> str:
+def _bars(section: dict[str, Any], _output: Path) -> list[Node]:
     values = section["values"]
     trace = {"type": "bar", "orientation": "h", "x": list(values.values()), "y": list(values)}
     layout = {
@@ -107,33 +112,86 @@ def _bars(section: dict[str, Any], _output: Path) -> str:
     return _plot([trace], layout)
 
 
-def _plot(traces: list[dict[str, Any]], layout: dict[str, Any]) -> str:
-    # "<" never appears inside the script element, so no text of a run can close it.
-    data = _encode({"data": traces, "layout": layout}).decode().replace("<", "\\u003c")
-    return f"<div class=plot></div><script type='application/json'>{data}</script>"
+def _plot(traces: list[dict[str, Any]], layout: dict[str, Any]) -> list[Node]:
+    return [node("div", class_="plot"), data(_encode({"data": traces, "layout": layout}).decode("utf-8", "replace"))]
 
 
-def _images(section: dict[str, Any], output: Path) -> str:
+def _images(section: dict[str, Any], output: Path) -> list[Node]:
     figures = []
-    for item in section["items"]:
-        caption, path = escaped(item["caption"]), (output / item["path"]).resolve()
-        if path.is_relative_to(output.resolve()) and path.suffix == ".png" and path.is_file():
-            data = base64.b64encode(path.read_bytes()).decode()
-            figures.append(f"<figure><img alt='{caption}' src='data:image/png;base64,{data}'><figcaption>{caption}</figcaption></figure>")
+    for index, item in enumerate(section["items"]):
+        caption, path = str(item["caption"]), (output / item["path"]).resolve()
+        there = path.is_relative_to(output.resolve()) and path.suffix == ".png" and path.is_file()
+        if there and index < MOST_PICTURES and path.stat().st_size <= PICTURE_BYTES:
+            picture = base64.b64encode(path.read_bytes()).decode()
+            image = node("img", alt=caption, src=f"data:image/png;base64,{picture}")
+            figures.append(node("figure", image, node("figcaption", caption)))
         else:
-            figures.append(f"<figure><figcaption>{caption}: the picture is not there</figcaption></figure>")
-    return f"<div class=images>{''.join(figures)}</div>"
+            why = "is not shown here" if there else "is not there"
+            figures.append(node("figure", node("figcaption", f"{caption}: the picture {why}")))
+    return [node("div", *figures, class_="images")]
 
 
-def _text(section: dict[str, Any], _output: Path) -> str:
-    return f"<p>{escaped(section['body'])}</p>"
+def _text(section: dict[str, Any], _output: Path) -> list[Node]:
+    return [node("p", str(section["body"]))]
 
 
-_DRAWERS: dict[str, Callable[[dict[str, Any], Path], str]] = {
+def _state(section: dict[str, Any], _output: Path) -> list[Node]:
+    """Alive or not, in words; a time is kept as such, so that the live page can tell how long ago it was."""
+    line = [node("span", class_=f"dot {section['state']}"), node("strong", str(section["state"]), class_="word")]
+    facts = [node("span", str(fact), class_="fact") for fact in section["facts"]]
+    if section.get("seen_at") is not None:
+        facts.insert(0, node("span", f"{section['seen']} ", moment(section["seen_at"]), class_="fact"))
+    return [node("div", *line, *facts, class_="line"), *(node("p", str(words), class_="words") for words in section["words"])]
+
+
+def moment(t: float) -> Node:
+    """A time; the live page writes how long ago it was instead."""
+    return node("time", datetime.datetime.fromtimestamp(t).isoformat(" ", "seconds"), data_t=round(t, 1))
+
+
+def _progress(section: dict[str, Any], output: Path) -> list[Node]:
+    rows = []
+    for bar in section["bars"]:
+        share = min(1.0, max(0.0, bar["done"] / bar["total"])) if bar["total"] else 0.0
+        amount: list[Node] = [number(bar["done"]), " of ", number(bar["total"]), f" · {100 * share:.0f} %"]
+        head = node("div", node("span", str(bar["title"]), class_="title"), node("span", *amount, class_="amount"), class_="head")
+        shown = node("progress", value=round(share, 4), max=1)
+        rows.append(node("div", head, shown, node("div", str(bar["words"]), class_="method") if bar["words"] else None, class_="bar"))
+    return [node("div", *rows, class_="bars"), *(_figures(section, output) if section["items"] else [])]
+
+
+def _log(section: dict[str, Any], _output: Path) -> list[Node]:
+    files = []
+    for number_of_file, (name, lines) in enumerate(section["files"]):
+        text = node("div", *(node("div", line) for line in lines), class_="lines")
+        files.append(node("details", node("summary", str(name)), text, open=section["opened"] and number_of_file == 0))
+    return [node("input", type="search", class_="filter", placeholder="only lines with …", aria_label="only lines with"), *files]
+
+
+def _blocks(section: dict[str, Any], _output: Path) -> list[Node]:
+    squares = [node("i", class_=str(state), title=f"{name}: {state}") for name, state in section["blocks"]]
+    legend = [node("span", node("i", class_=state), f" {count} {state}") for state, count in section["counts"].items() if count]
+    return [node("div", *squares, class_="map"), node("div", *legend, class_="legend")]
+
+
+def _commands(section: dict[str, Any], _output: Path) -> list[Node]:
+    rows = [
+        node("tr", node("td", str(what)), node("td", node("code", str(command))), node("td", node("button", "copy", class_="copy")))
+        for what, command in section["commands"]
+    ]
+    return [node("table", node("tbody", *rows))]
+
+
+_DRAWERS: dict[str, Callable[[dict[str, Any], Path], list[Node]]] = {
     "figures": _figures,
     "table": _table,
     "curves": _curves,
     "bars": _bars,
     "images": _images,
     "text": _text,
+    "state": _state,
+    "progress": _progress,
+    "log": _log,
+    "blocks": _blocks,
+    "commands": _commands,
 }
