@@ -1,0 +1,299 @@
+"""The events recipe: from trees of jets to k-fold classifiers, their scores, closure and plots.
+
+Steps: pack → check → train → predict → evaluate, and merge where scores of several trainings come together. The method is the one of
+four-b-jet analyses: SvB tells signal from background, FvT is the ratio that makes three-tag data look like four-tag
+data. Folds go by event, so that each event is scored by models that never saw it.
+
+This module holds the options and names the modules that work; it imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from labwright.events.source_options import SourceOptions
+from labwright.learn.options import Adam, FitOptions, Interval, Optimizer, Select
+from labwright.study.options import Options, option
+from labwright.study.step import LazyStep, Recipe
+
+Pattern = Annotated[str, Field(pattern=r"^[0-9]+(-[0-9]+)?([ ,]+[0-9]+(-[0-9]+)?)*$")]
+"""Numbers and ranges with both ends: `0-2`, `0 2 4`, `0-2 4-6 8`."""
+
+
+class ClassOptions(Options):
+    """Which events are of a class, and how they weigh."""
+
+    tags: str = option("")
+    """Tags that a file must have, `label:ggF,year:UL18`."""
+    where: tuple[str, ...] = option(())
+    """Flags that an event must have, of `SR`, `SB`, `CR`, `HHSR`, `ZHSR`, `ZZSR`, `four_tag`, `three_tag`, `pass_hlt`; `!SR` is the opposite."""
+    weight: tuple[str, ...] = option(("weight",))
+    """Columns whose product is the weight, as `[weight, pseudo_tag_weight, FvT]`; empty weighs each event alike."""
+    norm: float | None = option(None, gt=0)
+    """The weights of the class are scaled to this sum; null leaves them."""
+    prescale: int = option(1, ge=1)
+    """Keep one in so many events, chosen by a hash of the event, and weigh them as if all were there."""
+    max_weight: float | None = option(None, gt=0)
+    """Events of greater weight are left out and counted; for the few that outweigh a sample."""
+
+
+class PackOptions(Options):
+    """Trees of events → fixed-width arrays with event identity, label, region and weight."""
+
+    source: SourceOptions = option()
+    """Where the events lie."""
+    classes: dict[str, ClassOptions] = option()
+    """The classes in the order of the network's outputs."""
+    regions: Literal["run2", "run3", "file"] = option("run2")
+    """Signal region and sideband: by the mass planes of Run 2, the circles of Run 3, or as the file's own flags say."""
+    ancillary: tuple[str, ...] = option(("year", "n_selected", "xW", "xbW"))
+    """Further inputs of the network, one number an event."""
+    chunk_events: int = option(8192, unit="events", ge=64)
+    """Events in one chunk of the pack; a file is a few chunks."""
+    read_events: int = option(200_000, unit="events", ge=1000, effect=False)
+    """Events that one worker reads at a time."""
+    shuffle: bool = option(True)
+    """Whether the events are put in a random order of the seed."""
+
+
+class CheckOptions(Options):
+    """What a pack must fulfil before anything trains on it."""
+
+    max_negative: float = option(0.5, ge=0, le=1)
+    """Share of the absolute weight that may be negative in a class."""
+    max_other_jets_dropped: float = option(0.05, ge=0, le=1)
+    """Share of events that may have more jets than are kept."""
+
+
+class FoldOptions(Options):
+    """How events are dealt into folds."""
+
+    kind: Literal["modulo", "random"] = option("random")
+    """`modulo`: event number modulo k. `random`: a counter-based hash of (run, lumi, event)."""
+    k: int = option(3, ge=2, le=64)
+    """Folds; a model for each trains on the others."""
+    offsets: Pattern = option("0")
+    """For `modulo` the folds to train; for `random` the foldings, each with k folds: `0-2`, `0 2 4`, `0-2 4-6 8`."""
+    seed: str = option("fold")
+    """Word from which random foldings are drawn."""
+    test: bool = option(False)
+    """Keep one more fold out of training and validation, rotating, so that what picks the best epoch is not what is reported."""
+
+
+class HCROptions(Options):
+    """The hierarchical combinatoric residual network: jets → dijets → quadjets, a few hundred to some thousand parameters."""
+
+    kind: Literal["hcr"] = option("hcr")
+    """HCR."""
+    width: int = option(8, ge=4, le=256)
+    """Features of each pixel; even."""
+    attention: bool = option(True)
+    """Let dijets attend to the other jets."""
+
+    @model_validator(mode="after")
+    def _even(self) -> HCROptions:
+        if self.width % 2:
+            raise ValueError("width has to be even: half of the features are mirrored")
+        return self
+
+
+class PairformerOptions(Options):
+    """A transformer over jets whose attention sees what jets are to each other: pair mass, angles, momentum sharing."""
+
+    kind: Literal["pairformer"] = option("pairformer")
+    """Pairformer."""
+    width: int = option(48, ge=8, le=512)
+    """Features of each jet."""
+    heads: int = option(4, ge=1, le=16)
+    """Attention heads."""
+    layers: int = option(3, ge=1, le=12)
+    """Blocks."""
+    dropout: float = option(0.0, ge=0, lt=1)
+    """Dropout in the blocks."""
+
+
+Network = Annotated[HCROptions | PairformerOptions, Field(discriminator="kind")]
+
+
+class GhostOptions(Options):
+    """Ghost batch norm: each batch is normalised in pieces."""
+
+    batches: int = option(64, ge=0)
+    """Pieces of a batch at the start; 0 uses the running statistics."""
+    factor: float = option(0.25, gt=0, le=1)
+    """What the number of pieces is multiplied by at the milestones."""
+    epochs: tuple[int, ...] = option((1, 3, 6, 10, 15))
+    """Milestones, counted in epochs that are done."""
+
+
+class GrowOptions(Options):
+    """Growing batches instead of a falling learning rate (Smith et al. 2017, arXiv:1711.00489)."""
+
+    factor: int = option(2, ge=1)
+    """What the batch size is multiplied by at the milestones."""
+    epochs: tuple[int, ...] = option((1, 3, 6, 10))
+    """Milestones, counted in epochs that are done."""
+
+
+class MilestoneOptions(Options):
+    """The learning rate is multiplied at milestones."""
+
+    kind: Literal["milestones"] = option("milestones")
+    """Milestones."""
+    epochs: tuple[int, ...] = option((15, 16, 17, 18, 19, 20, 21, 22, 23, 24))
+    """Milestones, counted in epochs that are done."""
+    factor: float = option(0.25, gt=0, le=1)
+    """What the learning rate is multiplied by."""
+
+
+class PlateauOptions(Options):
+    """The learning rate of each member is multiplied when its validation loss no longer falls."""
+
+    kind: Literal["plateau"] = option("plateau")
+    """Plateau."""
+    factor: float = option(0.25, gt=0, lt=1)
+    """What the learning rate is multiplied by."""
+    patience: int = option(1, unit="epochs", ge=0)
+    """Epochs without a better loss that are borne."""
+    threshold: float = option(1e-4, ge=0)
+    """Relative fall of the loss that counts."""
+    cooldown: int = option(1, unit="epochs", ge=0)
+    """Epochs to wait after a change."""
+    minimum: float = option(2e-4, ge=0)
+    """The learning rate never falls below this."""
+
+
+class FinetuneOptions(Options):
+    """A last stage in which only the output layer learns, without ghost batches."""
+
+    epochs: int = option(0, ge=0)
+    """Epochs of the stage; 0 leaves it out."""
+    learning_rate: float = option(1e-4, gt=0)
+    """Its learning rate."""
+    factor: float = option(0.5, gt=0, le=1)
+    """What that is multiplied by after each epoch."""
+
+
+Rates = Annotated[MilestoneOptions | PlateauOptions, Field(discriminator="kind")]
+
+
+class TrainOptions(FitOptions):
+    """Fit one model for each fold, folding and seed."""
+
+    epochs: int = option(20, ge=1)
+    """Passes over the training events."""
+    batch_size: int = option(1024, unit="events", ge=1)
+    """Events in one step at the start; `grow` makes it larger."""
+    learning_rate: float = option(0.01, gt=0)
+    """Learning rate at the start."""
+    optimizer: Optimizer = option(Adam())
+    """How the gradient becomes a step."""
+    select: Select = option(Select(metric="loss", mode="min"))
+    """Which validation figure picks the best epoch of each member: `loss` or `auc`."""
+    objective: Literal["svb", "fvt"] = option("svb")
+    """`svb`: weighted cross-entropy over all classes. `fvt`: over d4, d3, t4, t3, without d4 in the signal region."""
+    network: Network = option(HCROptions())
+    """The network."""
+    folds: FoldOptions = option(FoldOptions())
+    """How events are dealt into folds."""
+    seeds: Pattern = option("0")
+    """Several trainings of each fold that differ only in what is random."""
+    members: Literal["auto", "together", "apart"] = option("auto", effect=False)
+    """All models in one stacked network, or one after the other; `auto` measures both for a moment and records the choice."""
+    max_members: int | None = option(None, ge=1, effect=False)
+    """At most so many models in one stack, where memory is short."""
+    grow: GrowOptions = option(GrowOptions())
+    """Growing batches."""
+    ghost: GhostOptions = option(GhostOptions())
+    """Ghost batch norm of HCR."""
+    rates: Rates = option(MilestoneOptions())
+    """How the learning rate falls."""
+    finetune: FinetuneOptions = option(FinetuneOptions())
+    """A last stage for the output layer."""
+    negative_weights: Literal["keep", "drop", "absolute"] = option("keep")
+    """What the loss does with events of negative weight."""
+
+
+class PredictOptions(Options):
+    """Scores of every event by models that never saw it, as friend trees."""
+
+    checkpoint: Literal["best", "last"] = option("best")
+    """Which weights of each member."""
+    name: str = option("")
+    """Name of the friend; unset: SvB or FvT by the objective."""
+    formats: tuple[Literal["root", "parquet"], ...] = option(("root", "parquet"))
+    """Files to write."""
+    rows_per_file: int = option(1_000_000, unit="events", ge=1)
+    """Events in one file."""
+    batch_size: int = option(32768, unit="events", ge=1, effect=False)
+    """Events at once."""
+
+
+class MergeOptions(Options):
+    """Mean and spread of the scores of several trainings."""
+
+    runs: tuple[Path, ...] = option(())
+    """Runs of predict to merge; empty merges nothing."""
+    name: str = option("FvT")
+    """Name of the merged friend."""
+    rows_per_chunk: int = option(1_000_000, unit="events", ge=1)
+    """Events in one file."""
+
+
+class EvaluateOptions(Options):
+    """Figures, curves, closure and plots."""
+
+    interval: Literal["delong", "bootstrap"] = option("delong")
+    """How the interval of an AUC is found."""
+    bootstrap: int = option(200, ge=0)
+    """Resamplings for the bootstrap and for closure."""
+    slices: tuple[str, ...] = option(("year", "region"))
+    """Columns by which figures are given apart."""
+    positive: tuple[str, ...] = option(())
+    """Classes that count as signal; unset: all but the first and those named `data`, `multijet`, `ttbar`, `qcd`."""
+    weighted: bool = option(True)
+    """Weigh events in ROC and AUC."""
+    variables: tuple[str, ...] = option(("m4j", "m_lead", "m_sub", "pt_1", "pt_4", "n_selected"))
+    """Variables of closure plots."""
+    bins: int = option(20, ge=2)
+    """Bins of a plot."""
+    formats: tuple[Literal["png", "svg"], ...] = option(("png", "svg"))
+    """Files of each plot beside the page."""
+    every: Interval = option("1 epoch")
+    """How often a page of ROC and loss is drawn over the training."""
+
+
+def _across_steps(steps: Mapping[str, Options]) -> Iterator[tuple[str, str]]:
+    pack, train = steps.get("pack"), steps.get("train")
+    if isinstance(train, TrainOptions) and train.objective == "fvt" and isinstance(pack, PackOptions):
+        wanted = {"d4", "d3"}
+        if not wanted <= set(pack.classes):
+            yield "pack.classes", "needs d4 and d3 (and t4, t3 with top pairs) for train.objective: fvt"
+
+
+RECIPE = Recipe(
+    name="events",
+    doc="Classifiers, scores and closure for four-jet collider events.",
+    extra="events",
+    demo="sample",
+    steps=(
+        LazyStep("pack", 1, PackOptions, "labwright.events.pack", "Read trees and friends, select four jets, and write a pack."),
+        LazyStep("check", 1, CheckOptions, "labwright.events.check", "Look for bad weights, lost classes and repeated events.", needs=("pack",)),
+        LazyStep(
+            "train", 1, TrainOptions, "labwright.events.train", "Train a model for each fold.", needs=("pack",), gates=("check",), trains=True, gpu=True
+        ),
+        LazyStep(
+            "predict", 1, PredictOptions, "labwright.events.predict", "Score every event out of fold.", needs=("pack", "train"), gpu=True
+        ),
+        LazyStep("merge", 1, MergeOptions, "labwright.events.merge", "Bring the scores of several trainings together."),
+        LazyStep(
+            "evaluate", 1, EvaluateOptions, "labwright.events.evaluate", "AUC, ROC, calibration, closure and plots.", needs=("pack", "train", "predict")
+        ),
+    ),
+    tools={"findings": "labwright.events.findings:CATALOGUE"},
+    check=_across_steps,
+)
