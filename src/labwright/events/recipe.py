@@ -282,16 +282,31 @@ RECIPE = Recipe(
     demo="sample",
     steps=(
         LazyStep("pack", 1, PackOptions, "labwright.events.pack", "Read trees and friends, select four jets, and write a pack."),
-        LazyStep("check", 1, CheckOptions, "labwright.events.check", "Look for bad weights, lost classes and repeated events.", needs=("pack",)),
         LazyStep(
-            "train", 1, TrainOptions, "labwright.events.train", "Train a model for each fold.", needs=("pack",), gates=("check",), trains=True, gpu=True
+            "check", 1, CheckOptions, "labwright.events.check", "Look for bad weights, lost classes and repeated events.", needs=("pack",)
+        ),
+        LazyStep(
+            "train",
+            1,
+            TrainOptions,
+            "labwright.events.train",
+            "Train a model for each fold.",
+            needs=("pack",),
+            gates=("check",),
+            trains=True,
+            gpu=True,
         ),
         LazyStep(
             "predict", 1, PredictOptions, "labwright.events.predict", "Score every event out of fold.", needs=("pack", "train"), gpu=True
         ),
         LazyStep("merge", 1, MergeOptions, "labwright.events.merge", "Bring the scores of several trainings together."),
         LazyStep(
-            "evaluate", 1, EvaluateOptions, "labwright.events.evaluate", "AUC, ROC, calibration, closure and plots.", needs=("pack", "train", "predict")
+            "evaluate",
+            1,
+            EvaluateOptions,
+            "labwright.events.evaluate",
+            "AUC, ROC, calibration, closure and plots.",
+            needs=("pack", "train", "predict"),
         ),
     ),
     tools={"findings": "labwright.events.findings:CATALOGUE"},
