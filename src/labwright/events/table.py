@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from labwright.data.findings import Finding
+
 FloatArray = NDArray[np.floating[Any]]
 
 FLAGS = ("SB", "SR", "CR", "HHSR", "ZHSR", "ZZSR", "four_tag", "three_tag", "pass_hlt")
@@ -18,6 +20,10 @@ PADDING = -1.0
 """``is_selected`` of a slot of ``other_jets`` that holds no jet."""
 PT, ETA, PHI, MASS, SELECTED = range(5)
 """Columns of the jets; GeV and radians."""
+
+
+WHOLE = ("extra", "files", "dropped_jets", "findings")
+"""Fields that are not an array of N."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,7 @@ class EventTable:
         extra: further columns by name, (N,) each.
         files: names of the files.
         dropped_jets: jets that found no slot, of all events.
+        findings: what was seen while reading; events in error are not in the arrays.
     """
 
     can_jets: NDArray[np.float32]
@@ -49,13 +56,14 @@ class EventTable:
     extra: Mapping[str, FloatArray] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     dropped_jets: int = 0
+    findings: tuple[Finding, ...] = ()
 
     def __len__(self) -> int:
         return len(self.event)
 
     def has(self, name: str) -> NDArray[np.bool_]:
         """Which events have a flag; ``!SR`` is the opposite of ``SR``."""
-        found = (self.flags & BITS[name.removeprefix("!")]) != 0
+        found: NDArray[np.bool_] = (self.flags & BITS[name.removeprefix("!")]) != 0
         return ~found if name.startswith("!") else found
 
     def column(self, name: str) -> FloatArray:
@@ -64,7 +72,7 @@ class EventTable:
 
     def take(self, rows: NDArray[Any]) -> EventTable:
         """The events at these indices, or where a mask is true."""
-        changed = {one.name: getattr(self, one.name)[rows] for one in fields(self) if one.name not in ("extra", "files", "dropped_jets")}
+        changed = {one.name: getattr(self, one.name)[rows] for one in fields(self) if one.name not in WHOLE}
         return replace(self, **changed, extra={name: values[rows] for name, values in self.extra.items()})
 
 
@@ -72,10 +80,11 @@ def concatenated(tables: Sequence[EventTable]) -> EventTable:
     """All events in order; the tables share one list of files, and only columns that all have are kept."""
     first = tables[0]
     names = [name for name in first.extra if all(name in one.extra for one in tables)]
-    arrays = [one.name for one in fields(first) if one.name not in ("extra", "files", "dropped_jets")]
+    arrays = [one.name for one in fields(first) if one.name not in WHOLE]
     return EventTable(
         **{name: np.concatenate([getattr(one, name) for one in tables]) for name in arrays},
         extra={name: np.concatenate([one.extra[name] for one in tables]) for name in names},
         files=max((one.files for one in tables), key=len),
         dropped_jets=sum(one.dropped_jets for one in tables),
+        findings=tuple(found for one in tables for found in one.findings),
     )
