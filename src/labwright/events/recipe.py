@@ -13,15 +13,30 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from labwright.events.flags import condition
+from labwright.events.intervals import intervals
 from labwright.events.source_options import SourceOptions
 from labwright.learn.options import Adam, FitOptions, Interval, Optimizer, Select
 from labwright.study.options import Options, option
 from labwright.study.step import LazyStep, Recipe
 
-Pattern = Annotated[str, Field(pattern=r"^[0-9]+(-[0-9]+)?([ ,]+[0-9]+(-[0-9]+)?)*$")]
+
+def _numbers(text: str) -> str:
+    intervals(text)
+    return text
+
+
+def _condition(text: str) -> str:
+    condition(text)
+    return text
+
+
+Numbers = Annotated[str, AfterValidator(_numbers)]
 """Numbers and ranges with both ends: `0-2`, `0 2 4`, `0-2 4-6 8`."""
+Where = Annotated[str, AfterValidator(_condition)]
+"""A flag, `SR`, its opposite, `!SR`, or one of several, `SB|SR`."""
 
 
 class ClassOptions(Options):
@@ -29,16 +44,29 @@ class ClassOptions(Options):
 
     tags: str = option("")
     """Tags that a file must have, `label:ggF,year:UL18`."""
-    where: tuple[str, ...] = option(())
-    """Flags that an event must have, of `SR`, `SB`, `CR`, `HHSR`, `ZHSR`, `ZZSR`, `four_tag`, `three_tag`, `pass_hlt`; `!SR` is the opposite."""
+    where: tuple[Where, ...] = option(())
+    """Conditions that an event must fulfil, all of them: flags of `SR`, `SB`, `CR`, `HHSR`, `ZHSR`, `ZZSR`, `four_tag`, `three_tag`,
+    `pass_hlt`; `!SR` is the opposite, `SB|SR` one of the two."""
     weight: tuple[str, ...] = option(("weight",))
     """Columns whose product is the weight, as `[weight, pseudo_tag_weight, FvT]`; empty weighs each event alike."""
     norm: float | None = option(None, gt=0)
     """The weights of the class are scaled to this sum; null leaves them."""
+    norm_with: str = option("")
+    """Another class; both are scaled together, so that its norm is the sum of both and their ratio stays."""
+    norm_per: str = option("")
+    """Key of a tag, as `kl`: the files of each value of it are scaled to `norm` by themselves."""
     prescale: int = option(1, ge=1)
     """Keep one in so many events, chosen by a hash of the event, and weigh them as if all were there."""
     max_weight: float | None = option(None, gt=0)
-    """Events of greater weight are left out and counted; for the few that outweigh a sample."""
+    """Events of greater absolute weight are left out and counted; for the few that outweigh a sample."""
+
+    @model_validator(mode="after")
+    def _one_norm(self) -> ClassOptions:
+        if self.norm_with and (self.norm is not None or self.norm_per):
+            raise ValueError("norm_with takes norm and norm_per of the other class; leave them out here")
+        if self.norm_per and self.norm is None:
+            raise ValueError("norm_per needs norm")
+        return self
 
 
 class PackOptions(Options):
@@ -46,18 +74,28 @@ class PackOptions(Options):
 
     source: SourceOptions = option()
     """Where the events lie."""
-    classes: dict[str, ClassOptions] = option()
+    classes: dict[str, ClassOptions] = option(min_length=1, max_length=200)
     """The classes in the order of the network's outputs."""
     regions: Literal["run2", "run3", "file"] = option("run2")
     """Signal region and sideband: by the mass planes of Run 2, the circles of Run 3, or as the file's own flags say."""
     ancillary: tuple[str, ...] = option(("year", "n_selected", "xW", "xbW"))
     """Further inputs of the network, one number an event."""
+    unlabelled: Literal["keep", "drop"] = option("keep")
+    """Events of no class: packed, so that predict scores them too though nothing trains on them, or left out."""
     chunk_events: int = option(8192, unit="events", ge=64)
     """Events in one chunk of the pack; a file is a few chunks."""
     read_events: int = option(200_000, unit="events", ge=1000, effect=False)
     """Events that one worker reads at a time."""
     shuffle: bool = option(True)
     """Whether the events are put in a random order of the seed."""
+
+    @model_validator(mode="after")
+    def _known_classes(self) -> PackOptions:
+        for name, one in self.classes.items():
+            other = self.classes.get(one.norm_with)
+            if one.norm_with and (other is None or other.norm_with or one.norm_with == name):
+                raise ValueError(f"classes.{name}.norm_with: {one.norm_with!r} is no class with a norm of its own")
+        return self
 
 
 class CheckOptions(Options):
@@ -76,12 +114,21 @@ class FoldOptions(Options):
     """`modulo`: event number modulo k. `random`: a counter-based hash of (run, lumi, event)."""
     k: int = option(3, ge=2, le=64)
     """Folds; a model for each trains on the others."""
-    offsets: Pattern = option("0")
+    offsets: Numbers = option("0")
     """For `modulo` the folds to train; for `random` the foldings, each with k folds: `0-2`, `0 2 4`, `0-2 4-6 8`."""
     seed: str = option("fold")
     """Word from which random foldings are drawn."""
     test: bool = option(False)
     """Keep one more fold out of training and validation, rotating, so that what picks the best epoch is not what is reported."""
+
+    @model_validator(mode="after")
+    def _folds_there(self) -> FoldOptions:
+        outside = [number for number in intervals(self.offsets) if self.kind == "modulo" and number >= self.k]
+        if outside:
+            raise ValueError(f"offset {outside[0]} is outside of k: {self.k} folds are numbered 0 to {self.k - 1}")
+        if self.test and self.k < 3:
+            raise ValueError("a test fold beside validation and training needs k of 3 or more")
+        return self
 
 
 class HCROptions(Options):
@@ -200,7 +247,7 @@ class TrainOptions(FitOptions):
     """The network."""
     folds: FoldOptions = option(FoldOptions())
     """How events are dealt into folds."""
-    seeds: Pattern = option("0")
+    seeds: Numbers = option("0")
     """Several trainings of each fold that differ only in what is random."""
     members: Literal["auto", "together", "apart"] = option("auto", effect=False)
     """All models in one stacked network, or one after the other; `auto` measures both for a moment and records the choice."""

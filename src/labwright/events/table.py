@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labwright.data.findings import Finding
+from labwright.events.flags import FLAGS
 
 FloatArray = NDArray[np.floating[Any]]
 
-FLAGS = ("SB", "SR", "CR", "HHSR", "ZHSR", "ZZSR", "four_tag", "three_tag", "pass_hlt")
-"""Names of the bits of ``flags``, from the lowest on."""
 BITS: Mapping[str, int] = {name: 1 << place for place, name in enumerate(FLAGS)}
+"""The flags and the bits of ``flags`` that stand for them."""
 PADDING = -1.0
 """``is_selected`` of a slot of ``other_jets`` that holds no jet."""
 PT, ETA, PHI, MASS, SELECTED = range(5)
