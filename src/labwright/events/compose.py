@@ -47,7 +47,7 @@ def composed(columns: Columns, found: Found, place: Place, options: SourceOption
     Raises:
         BadFile: a column is not what it should be (EVT013).
     """
-    scalars = {ours: _numbers(columns[theirs], theirs, place) for ours, theirs in {**found.further, **found.events}.items()}
+    scalars = {ours: numbers(columns[theirs], theirs, place.name) for ours, theirs in {**found.further, **found.events}.items()}
     rows = len(next(iter(columns.values())))
     weight = scalars.get("weight", np.ones(rows)).astype(np.float64)
     if found.others:
@@ -81,6 +81,8 @@ def composed(columns: Columns, found: Found, place: Place, options: SourceOption
         identity = {"event": _hashed(four)}
         if place.start == 0:
             findings.append(finding("EVT003", place.name, "it has no column of event numbers"))
+    if place.year is None and "year" not in found.further and place.start == 0:
+        findings.append(finding("EVT004", place.name, "no tag like year:UL18"))
     flags = _flags(scalars, selection, with_tags=jets.tag is not None)
     extra = {name: scalars[name].astype(np.float64) for name in found.further}
     extra.setdefault("year", np.full(len(kept), float(place.year or 0)))
@@ -159,23 +161,27 @@ def _lists(column: ak.Array, name: str, place: Place) -> tuple[NDArray[np.int64]
         raise BadFile("EVT013", f"{name} should have a number for each jet, but is {_type(column)}", where=place.name)
     if "?" in _type(column):
         column = ak.fill_none(ak.fill_none(column, [], axis=0), np.nan, axis=-1)
-    return ak.to_numpy(ak.num(column)), _plain(ak.flatten(column), name, place)
+    return ak.to_numpy(ak.num(column)), _plain(ak.flatten(column), name, place.name)
 
 
-def _numbers(column: ak.Array, name: str, place: Place) -> NDArray[Any]:
-    """A column with a number an event."""
+def numbers(column: ak.Array, name: str, where: str) -> NDArray[Any]:
+    """A column with a number an event as (N,); ``name`` of the column and ``where`` it lies for the message.
+
+    Raises:
+        BadFile: it has something else (EVT013).
+    """
     if column.ndim != 1:
-        raise BadFile("EVT013", f"{name} should have one number for each event, but is {_type(column)}", where=place.name)
-    return _plain(ak.fill_none(column, np.nan) if "?" in _type(column) else column, name, place)
+        raise BadFile("EVT013", f"{name} should have one number for each event, but is {_type(column)}", where=where)
+    return _plain(ak.fill_none(column, np.nan) if "?" in _type(column) else column, name, where)
 
 
-def _plain(column: ak.Array, name: str, place: Place) -> NDArray[Any]:
+def _plain(column: ak.Array, name: str, where: str) -> NDArray[Any]:
     try:
         values = np.asarray(ak.to_numpy(column, allow_missing=False))
     except (TypeError, ValueError) as error:
-        raise BadFile("EVT013", f"{name} should hold numbers, but is {_type(column)}", where=place.name) from error
+        raise BadFile("EVT013", f"{name} should hold numbers, but is {_type(column)}", where=where) from error
     if values.dtype.kind not in "biuf":
-        raise BadFile("EVT013", f"{name} should hold numbers, but is {_type(column)}", where=place.name)
+        raise BadFile("EVT013", f"{name} should hold numbers, but is {_type(column)}", where=where)
     return values
 
 

@@ -115,7 +115,6 @@ def listing(options: SourceOptions) -> Listing:
     )
     unused = [group for group in options.groups if group.friends and not any(applies(group.tags, file.tags) for file in files)]
     found = [finding("EVT001", group.tags, f"no file has all of these tags: {', '.join(group.friends)} unused") for group in unused]
-    found += [finding("EVT004", file.name, "no tag like year:UL18") for file in files if year_of(file.tags) is None]
     return Listing(files, friends, tuple(found))
 
 
