@@ -203,6 +203,13 @@ CATALOGUE = catalogue(
         "It tells the network nothing, as the year in a sample of one year.",
         "Nothing; or leave it out of pack.ancillary.",
     ),
+    Code(
+        "EVT039",
+        "warning",
+        "different events with the same number",
+        "Run, lumi and event number are equal and the jets are not. They share a fold, so that nothing leaks; yet nobody can tell them apart.",
+        "Nothing for simulated samples that number their events alike; else look whether one data set is there in two productions.",
+    ),
 )
 
 

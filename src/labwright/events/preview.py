@@ -51,7 +51,7 @@ def _group(tags: frozenset[str], files: Sequence[SourceFile], listed: Listing, o
         f"  friends: {', '.join(friends) or 'none'}",
         f"  selection: {_selection(options, found)}",
         *([f"  columns: {', '.join(_all(found))}"] if found else []),
-        f"  classes: {', '.join(classes) or 'none'}",
+        f"  classes: {'; '.join(classes) or 'none'}",
         f"  {rows:,} rows, sum of weights {weights:,.6g}",
     ]
     return lines + bad
