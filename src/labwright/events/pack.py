@@ -7,9 +7,8 @@ events, sums of weights and the order are known. Neither workers nor ``read_even
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from labwright.data.findings import Finding
 from labwright.events import preview as source_preview
 from labwright.events.bind import Bound, bind
-from labwright.events.classes import Tags, assigned
+from labwright.events.classes import assigned
 from labwright.events.files import opened
 from labwright.events.findings import BadFile, finding
 from labwright.events.pieces import Pieces, write_piece
@@ -29,7 +28,7 @@ from labwright.events.source import Chunk, Listing, SourceFile, chunks, listing,
 from labwright.events.table import EventTable
 from labwright.runs import sections
 from labwright.runs.errors import DataError
-from labwright.runs.publish import digest, write_json
+from labwright.runs.publish import digest, remove, write_json
 from labwright.runs.run import Run
 from labwright.study.messages import nearest
 from labwright.study.step import Figures, Job, Part, RawFile
@@ -39,33 +38,15 @@ SUMMARY = "summary.json"
 """Figures and findings of a pack that is whole; the last file of it."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The files, and the ranges of rows that are read at a time."""
-
-    listed: Listing
-    chunks: Mapping[str, Chunk]
-    """By id of their parts, in the order of the files."""
-
-    @property
-    def tags(self) -> Tags:
-        return [file.tags for file in self.listed.files]
-
-    def entries(self, file: int) -> int:
-        return max(chunk.stop for chunk in self.chunks.values() if chunk.file == file)
+_listings: dict[Path, Listing] = {}
 
 
-_plans: dict[Path, Plan] = {}
-
-
-def _plan(job: Job[PackOptions]) -> Plan:
-    """The plan of a run, kept: every part of a worker asks for it, and it opens each file."""
-    if job.run.folder not in _plans:
-        _plans.clear()
-        listed = listing(job.options.source)
-        found = chunks(listed, job.options.read_events)
-        _plans[job.run.folder] = Plan(listed, {f"{chunk.file:05d}-{chunk.start:012d}": chunk for chunk in found})
-    return _plans[job.run.folder]
+def _listing(job: Job[PackOptions]) -> Listing:
+    """The files of a run, kept: every part of a worker asks for them."""
+    if job.run.folder not in _listings:
+        _listings.clear()
+        _listings[job.run.folder] = listing(job.options.source)
+    return _listings[job.run.folder]
 
 
 def sources(options: PackOptions) -> Iterable[RawFile]:
@@ -79,23 +60,27 @@ def preview(options: PackOptions, inputs: Mapping[str, Run]) -> list[str]:
 
 
 def parts(job: Job[PackOptions]) -> list[Part]:
-    return [Part(name, cost=max(1, chunk.stop - chunk.start)) for name, chunk in _plan(job).chunks.items()]
+    found = chunks(_listing(job), job.options.read_events)
+    return [
+        Part("-".join(f"{number:0{width}d}" for number, width in zip(chunk, (5, 12, 12), strict=True)), cost=_rows(chunk))
+        for chunk in found
+    ]
 
 
 def work(job: Job[PackOptions], part: Part) -> Figures:
     """Read a range of rows, tell classes and weights, and publish them as a piece."""
-    plan, options = _plan(job), job.options
-    chunk = plan.chunks[part.id]
-    file = plan.listed.files[chunk.file]
-    done: dict[str, Any] = {"rows": chunk.stop - chunk.start, "events": 0, "overfull": 0, "clashes": [], "uuid": ""}
+    listed, options = _listing(job), job.options
+    chunk = _chunk(part.id)
+    file = listed.files[chunk.file]
+    done: dict[str, Any] = {"events": 0, "overfull": 0, "clashes": [], "uuid": ""}
     try:
         with job.stage("pack"):
-            _record_sources(job, plan.listed, chunk)
+            _record_sources(job, listed, chunk)
             if not chunk.start:
                 with opened(file.address, file.tree) as tree:
                     done["uuid"] = tree.uuid
-            table, ancillary = _with_ancillary(marked(read(plan.listed, chunk, options.source), options.regions), options.ancillary)
-            found = assigned(table, plan.tags, options.classes)
+            table, ancillary = _with_ancillary(marked(read(listed, chunk, options.source), options.regions), options.ancillary)
+            found = assigned(table, [one.tags for one in listed.files], options.classes)
     except BadFile as bad:
         where = "" if bad.where in ("", file.name, file.address) else f" ({bad.where})"
         job.finding(bad.finding, file.name, f"{bad.what}{where}")
@@ -119,9 +104,10 @@ def finish(job: Job[PackOptions]) -> Figures:
         # The pack was whole and only the end of the run is missing; its pieces may be gone.
         content = json.loads(summary.read_text(encoding="utf-8"))
     else:
-        plan, results = _plan(job), job.results()
-        there = [name for name in plan.chunks if results[name]["events"]]
-        told = [*plan.listed.findings, *_clash_findings(results)]
+        listed, results = _listing(job), job.results()
+        # Names of parts sort by file and row.
+        there = [name for name in sorted(results) if results[name]["events"]]
+        told = [*listed.findings, *_clash_findings(results)]
         if not there:
             _tell(job, told)
             raise DataError(
@@ -129,15 +115,25 @@ def finish(job: Job[PackOptions]) -> Figures:
                 where=job.run.name,
                 todo="The findings above say why; `labwright list findings` explains them.",
             )
-        files = [_file(plan, results, number, file) for number, file in enumerate(plan.listed.files)]
+        files = [_file(results, number, file) for number, file in enumerate(listed.files)]
         bound = bind(job, Pieces([job.run.output(f"{PIECES}/{name}") for name in there]), files)
         content = _summary(bound, files, results, [*told, *bound.findings])
         write_json(job.run.output("report.json"), {"sections": _report(content)}, "report")
         write_json(summary, content, "pack")
     _tell(job, [Finding(*one) for one in content["findings"]])
-    shutil.rmtree(job.run.output(PIECES), ignore_errors=True)
+    remove(job.run.output(PIECES))
     figures: Figures = content["figures"]
     return figures
+
+
+def _chunk(part: str) -> Chunk:
+    """The rows that a part reads, which its name tells."""
+    return Chunk(*(int(number) for number in part.split("-")))
+
+
+def _rows(chunk: Chunk) -> int:
+    """Its cost; a file that has no rows, or cannot be opened, costs a look."""
+    return max(1, chunk.stop - chunk.start)
 
 
 def _words(name: str, one: ClassOptions) -> str:
@@ -188,16 +184,16 @@ def _clash_findings(results: Mapping[str, Mapping[str, Any]]) -> Iterator[Findin
         yield finding("EVT031", f"{first}, {second}", f"{count:,} events fulfil what both ask for")
 
 
-def _file(plan: Plan, results: Mapping[str, Mapping[str, Any]], number: int, file: SourceFile) -> dict[str, Any]:
+def _file(results: Mapping[str, Mapping[str, Any]], number: int, file: SourceFile) -> dict[str, Any]:
     """What predict and evaluate have to know of a file."""
-    mine = [results[name] for name, chunk in plan.chunks.items() if chunk.file == number]
+    mine = {chunk: result for name, result in results.items() if (chunk := _chunk(name)).file == number}
     return {
         "name": file.name,
         "tree": file.tree,
         "tags": sorted(file.tags),
-        "uuid": mine[0]["uuid"],
-        "entries": plan.entries(number),
-        "events": sum(result["events"] for result in mine),
+        "uuid": next(result["uuid"] for chunk, result in mine.items() if not chunk.start),
+        "entries": max(chunk.stop for chunk in mine),
+        "events": sum(result["events"] for result in mine.values()),
     }
 
 
