@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from labwright.events.four_vectors import Real, mass_from_energy
 from labwright.events.jcm import pseudo_tag_weight
 from labwright.events.jets import CANDIDATES, Jets, Mask, Selection, candidates, others, select
 from labwright.events.layouts import LAYOUTS, Found
-from labwright.events.source_options import SourceOptions
+from labwright.events.source_options import CombinatoricOptions, SourceOptions
 from labwright.events.table import BITS, EventTable
 from labwright.events.top import top_variables
 
@@ -61,7 +61,8 @@ def composed(columns: Columns, found: Found, place: Place, options: SourceOption
             layout.max_abs_eta if cuts.max_abs_eta is None else cuts.max_abs_eta,
             cuts.b_threshold,
         )
-    bad = {"EVT014": unequal, "EVT016": _impossible(jets) & ~unequal, "EVT017": ~np.isfinite(weight)}
+    # What a row without four jets holds beside them is of no use to anyone.
+    bad = {"EVT014": unequal, "EVT016": _impossible(jets) & ~unequal, "EVT017": ~np.isfinite(weight) & selection.enough}
     aside: Mask = np.logical_or.reduce(list(bad.values()))
     bad["EVT018"] = ~selection.enough & ~aside
     kept = np.flatnonzero(selection.enough & ~aside)
@@ -72,30 +73,18 @@ def composed(columns: Columns, found: Found, place: Place, options: SourceOption
     scalars = {name: values[kept] for name, values in scalars.items()}
     four = candidates(jets, selection)
     rest, dropped = others(jets, selection, options.jets.max_others, options.jets.min_other_pt_gev)
-    findings = _told(bad, place)
-    if dropped.any():
-        text = f"{dropped.sum():,} jets of {np.count_nonzero(dropped):,} events"
-        findings.append(finding("EVT019", place.name, text))
+    flags = _flags(scalars, selection, with_tags=jets.tag is not None)
     identity = {name: scalars[name].astype(kind) for name, kind in IDENTITY.items() if name in scalars}
     if "event" not in identity:
         identity = {"event": _hashed(four)}
-        if place.start == 0:
-            findings.append(finding("EVT003", place.name, "it has no column of event numbers"))
-    if place.year is None and "year" not in found.further and place.start == 0:
-        findings.append(finding("EVT004", place.name, "no tag like year:UL18"))
-    flags = _flags(scalars, selection, with_tags=jets.tag is not None)
     extra = {name: scalars[name].astype(np.float64) for name in found.further}
     extra.setdefault("year", np.full(len(kept), float(place.year or 0)))
     extra.setdefault("n_selected", selection.n_selected.astype(np.float64))
-    extra["n_tagged"] = selection.n_tagged.astype(np.float64)
-    extra["n_dropped"] = dropped.astype(np.float64)
+    extra |= {"n_tagged": selection.n_tagged.astype(np.float64), "n_dropped": dropped.astype(np.float64)}
     if not {"xW", "xbW"} <= set(extra):
         extra["xW"], extra["xbW"] = top_variables(four, rest)
-    if (model := options.combinatoric_model) is not None:
-        free = np.maximum(extra["n_selected"].astype(np.int64) - 3, 0)
-        three = (flags & BITS["three_tag"]) != 0
-        found_weight = pseudo_tag_weight(free, model.probability, model.fraction, model.enhancement, model.decay)
-        extra["pseudo_tag_weight"] = np.where(three, found_weight, 1.0)
+    if options.combinatoric_model is not None:
+        extra["pseudo_tag_weight"] = _pseudo_tag_weight(options.combinatoric_model, extra["n_selected"], flags)
     return EventTable(
         can_jets=four,
         other_jets=rest,
@@ -109,7 +98,7 @@ def composed(columns: Columns, found: Found, place: Place, options: SourceOption
         extra=extra,
         files=place.files,
         dropped_jets=int(dropped.sum()),
-        findings=tuple(findings),
+        findings=(*_told(bad, place), *_remarks(found, place, dropped)),
     )
 
 
@@ -203,6 +192,23 @@ def _told(bad: Mapping[str, Mask], place: Place) -> list[Finding]:
         for code, mask in bad.items()
         if mask.any()
     ]
+
+
+def _remarks(found: Found, place: Place, dropped: NDArray[np.int64]) -> Iterator[Finding]:
+    """What concerns the whole file is said with its first rows."""
+    if dropped.any():
+        yield finding("EVT019", place.name, f"{dropped.sum():,} jets of {np.count_nonzero(dropped):,} events")
+    if place.start == 0 and "event" not in found.events:
+        yield finding("EVT003", place.name, "it has no column of event numbers")
+    if place.start == 0 and place.year is None and "year" not in found.further:
+        yield finding("EVT004", place.name, "no tag like year:UL18")
+
+
+def _pseudo_tag_weight(model: CombinatoricOptions, n_selected: Real, flags: NDArray[np.uint16]) -> Real:
+    """The combinatoric weight of three-tag events, 1 for the others."""
+    free = np.maximum(n_selected.astype(np.int64) - 3, 0)
+    weight = pseudo_tag_weight(free, model.probability, model.fraction, model.enhancement, model.decay)
+    return np.where((flags & BITS["three_tag"]) != 0, weight, 1.0)
 
 
 def _flags(scalars: Mapping[str, NDArray[Any]], selection: Selection, *, with_tags: bool) -> NDArray[np.uint16]:

@@ -124,6 +124,8 @@ def _root(stack: ExitStack, address: str, tree: str) -> Source:
     file = stack.enter_context(uproot.open({address: None}, object_cache=None, array_cache=None, timeout=TIMEOUT_SECONDS))
     trees = file.classnames(cycle=False)
     if tree not in trees:
+        if not trees:
+            raise BadFile("EVT010", "the file holds nothing at all", where=address)
         raise _no_tree(tree, sorted(name for name, kind in trees.items() if "Tree" in kind or "RNTuple" in kind), address)
     return _Root(file[tree], str(file.file.uuid))
 

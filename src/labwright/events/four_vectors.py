@@ -46,5 +46,7 @@ def delta_r(first: Floats, second: Floats) -> Real:
 
 def mass_from_energy(pt: Floats, eta: Floats, energy: Floats) -> Real:
     """Jet mass from its energy: m² = E² − (pt cosh η)², 0 where rounding makes that negative."""
-    momentum = pt.astype(np.float64) * np.cosh(eta.astype(np.float64))
-    return np.sqrt(np.maximum(energy.astype(np.float64) ** 2 - momentum**2, 0.0))
+    # Numbers that are no jet's must not stop the others.
+    with np.errstate(over="ignore", invalid="ignore"):
+        momentum = pt.astype(np.float64) * np.cosh(eta.astype(np.float64))
+        return np.sqrt(np.maximum(energy.astype(np.float64) ** 2 - momentum**2, 0.0))
