@@ -2,51 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import awkward as ak
 import numpy as np
-import uproot
 import yaml
 
 from labwright.parts.conduct import conduct
 from labwright.runs.run import Run
 from labwright.study.resolve import resolve
+from tests.events.trees import events, write_root
 
 PLAIN = ("run.on.workers=1", "run.on.threads=1")
 
 
 def tree(path: Path, count: int, seed: int = 0, *, jets: int | None = None, **columns: Any) -> Path:
-    """A file of ``count`` events with four to nine jets each, or ``jets``; columns as given, an array or one value for all."""
-    rng = np.random.default_rng(seed)
-    lengths = rng.integers(4, 10, count) if jets is None else np.full(count, jets)
-    total = int(lengths.sum())
-    flat = {
-        "pt": rng.uniform(40, 200, total),
-        "eta": rng.normal(0, 1, total),
-        "phi": rng.uniform(-3, 3, total),
-        "mass": rng.uniform(5, 20, total),
-    }
-    listed = ak.zip({name: ak.unflatten(values.astype(np.float32), lengths) for name, values in flat.items()})
-    whole: dict[str, Any] = {
-        "run": np.full(count, 1, np.uint32),
-        "luminosityBlock": (np.arange(count) // 100).astype(np.uint32),
-        "event": np.arange(count, dtype=np.uint64) + 1_000_000 * seed,
-        "weight": np.ones(count, np.float32),
-        "year": np.full(count, 18.0, np.float32),
-    }
-    whole |= {name: np.full(count, values) if np.ndim(values) == 0 else np.asarray(values) for name, values in columns.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with uproot.recreate(path) as file:
-        file.mktree("Events", {"jet": listed.type, **{name: values.dtype for name, values in whole.items()}})
-        if count:
-            file["Events"].extend({"jet": listed, **whole})
-    return path
+    """A file of ``count`` events of weight 1 with four to nine jets each, or ``jets``; columns as given, an array or one value for all."""
+    whole = events(count, (jets, jets) if jets else (4, 9), seed)
+    given = {"weight": 1.0, "year": 18.0, **columns}
+    whole |= {name: np.full(count, values) if np.ndim(values) == 0 else np.asarray(values) for name, values in given.items()}
+    return write_root(path, whole)
 
 
-def study(folder: Path, groups: list[Mapping[str, Any]], classes: Mapping[str, Any], **pack: Any) -> Path:
+def study(folder: Path, groups: Sequence[Mapping[str, Any]], classes: Mapping[str, Any], **pack: Any) -> Path:
     """A study file of flat trees in ``folder``."""
     source = {"kind": "flat", "path": "data", "groups": [dict(group) for group in groups], **pack.pop("source", {})}
     content = {"recipe": "events", "pack": {"source": source, "classes": dict(classes), "chunk_events": 128, **pack}, "run": {"seed": 7}}

@@ -56,9 +56,7 @@ def run(path: Path) -> Run:
     return conducted(path)
 
 
-@pytest.mark.parametrize(
-    "sets", [("run.on.workers=2", "pack.read_events=1000"), ("pack.read_events=1300",)]
-)
+@pytest.mark.parametrize("sets", [("run.on.workers=2", "pack.read_events=1000"), ("pack.read_events=1300",)])
 def test_neither_workers_nor_the_events_of_a_read_change_a_byte(
     path: Path, run: Run, tmp_path: Path, sets: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,7 +219,7 @@ def test_a_file_under_two_names_is_counted_once(tmp_path: Path) -> None:
     run = conducted(path)
     (found,) = [one for one in run.findings() if one["code"] == "EVT030"]
     assert (found["place"], found["severity"]) == ("again.root", "error")
-    assert found["text"] == "700 events are there already, the first is run 1, lumi 0, event 1000000 of signal.root; they are left out"
+    assert found["text"] == "700 events are there already, the first is run 7, lumi 1, event 1000 of signal.root; they are left out"
     assert (run.figures()["events"], run.figures()["repeated"], run.figures()["events_S"]) == (1600, 700, 700)
 
 

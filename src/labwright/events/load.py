@@ -81,8 +81,8 @@ class PackedEvents:
                 where=str(path),
                 todo=f"Did you mean {near!r}?" if near else f"It has {listed(there, 60)}.",
             )
-        values: NDArray[Any] = parquet.read_table(path, columns=[name]).column(name).to_numpy()
-        return values
+        # A copy, since Arrow's own memory must not be written.
+        return np.array(parquet.read_table(path, columns=[name]).column(name).to_numpy())
 
 
 def load(run: Run) -> PackedEvents:
@@ -106,7 +106,7 @@ def load(run: Run) -> PackedEvents:
     return PackedEvents(
         **{name: _tensor(pack.arrays[name], events) for name in ("can_jets", "other_jets", "weight", "label", "flags")},
         ancillary=_tensor(pack.arrays["ancillary"], events) if told["ancillary"] else none,
-        identity=Identity(*(who.column(name).to_numpy() for name in Identity._fields)),
+        identity=Identity(*(np.array(who.column(name).to_numpy()) for name in Identity._fields)),
         classes=tuple(told["classes"]),
         ancillary_names=tuple(told["ancillary"]),
         files=tuple(told["files"]),
