@@ -52,8 +52,6 @@ def test_errors_of_the_pack_end_the_command_with_65(tmp_path: Path, capsys: pyte
     said = capsys.readouterr().out
     assert "EVT034" in said
     assert CATALOGUE["EVT034"].todo in said
-    assert main(["train", str(path), "--quiet", "--set", "run.on.workers=1"]) == 65
-    assert "EVT034" in capsys.readouterr().err
 
 
 def test_the_toy_passes_as_a_study_of_fvt(tmp_path: Path) -> None:

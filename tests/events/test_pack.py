@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,19 @@ from labwright.data.packs import Pack
 from labwright.events import bind, pack
 from labwright.events.bind import EVENTS, PACK
 from labwright.events.classes import NONE
+from labwright.events.friends import described
 from labwright.events.pack import PIECES
 from labwright.events.recipe import PackOptions
 from labwright.events.source import Chunk, chunks, listing, read
 from labwright.parts.execute import execute
-from labwright.runs.errors import DataError
+from labwright.parts.job import LocalJob
+from labwright.runs.errors import DataError, Stopped
 from labwright.runs.publish import digest, manifest
 from labwright.runs.run import Run
 from labwright.study.plan import create, options_of, plan
 from labwright.study.resolve import resolve
 from tests.events.studies import PLAIN, codes, conducted, study, tree, two
+from tests.events.trees import write_root
 
 
 def content(run: Run) -> dict[str, str]:
@@ -97,8 +101,6 @@ def test_weights_are_those_of_the_file_scaled_to_the_norm(tmp_path: Path) -> Non
 
 
 def _summary(run: Run) -> dict[str, Any]:
-    import json
-
     found: dict[str, Any] = json.loads(run.output("summary.json").read_text())
     return found
 
@@ -180,6 +182,40 @@ def test_a_pack_that_was_broken_off_goes_on_to_the_same_bytes(
     arrays = [Pack.open(one.output(PACK)).arrays for one in (run, begun)]
     assert all(np.array_equal(arrays[0][name][i], arrays[1][name][i]) for name in arrays[0] for i in range(13))
     assert (begun.findings(), begun.sections()[1]) == (run.findings(), run.sections()[1])
+
+
+def test_a_pack_that_is_stopped_while_it_is_put_together_goes_on(
+    path: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalJob, "stopping", lambda job: len(job.results()) == 2)
+        with pytest.raises(Stopped, match="stopped while the pack was put together"):
+            conducted(path, runs=tmp_path)
+    assert content(conducted(path, runs=tmp_path)) == content(run)
+
+
+def test_a_friend_brings_a_column_for_the_weight_and_its_file_is_recorded(tmp_path: Path) -> None:
+    path = two(tmp_path, classes={"B": {"tags": "label:B", "weight": ["weight", "FvT"]}, "S": {"tags": "label:S"}})
+    data = tmp_path / "data"
+    ratio = np.linspace(0.1, 2, 900)
+    pieces = []
+    for start, stop in ((0, 300), (300, 900)):
+        write_root(data / f"fvt_{start}.root", {"FvT": ratio[start:stop]})
+        pieces.append(
+            {
+                "start": start,
+                "stop": stop,
+                "chunk": {"path": f"fvt_{start}.root", "uuid": "", "name": "Events", "num_entries": stop - start},
+            }
+        )
+    target = {"path": "background.root", "uuid": "", "name": "Events", "num_entries": 900}
+    (data / "friend.json").write_text(json.dumps(described("FvT", ["FvT"], [(target, pieces)])))
+    path.write_text(path.read_text().replace("  - tags: label:B\n", "  - tags: label:B\n      friends: [friend.json]\n"))
+    run = conducted(path)
+    rows = events(run)
+    mine = rows["label"] == 0
+    assert np.allclose(rows["weight"][mine], ratio[rows["row"][mine]])
+    assert {digest(data / name) for name in ("fvt_0.root", "fvt_300.root")} <= {one["sha256"] for one in run.sources().values()}
 
 
 def test_a_file_that_cannot_be_read_is_set_aside_and_the_rest_packed(tmp_path: Path) -> None:
