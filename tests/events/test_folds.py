@@ -14,8 +14,7 @@ from scipy.stats import chi2, chi2_contingency
 
 from labwright.events import folds
 from labwright.events.folds import TEST, TRAIN, VALIDATE, Folding, Member, fold_of, member, members, prove, roles, scored
-from labwright.events.identity import Identity, draw, groups, philox
-from labwright.events.intervals import intervals
+from labwright.events.identity import Identity
 from labwright.events.recipe import TrainOptions
 from labwright.runs.errors import DataError, FaultError
 
@@ -29,57 +28,6 @@ def events(count: int, start: int = 1, run: int = 1) -> Identity:
 
 def trained(**options: Any) -> list[Member]:
     return members(TrainOptions.model_validate({"folds": options}))
-
-
-@pytest.mark.parametrize(
-    ("text", "numbers"),
-    [("0-2", (0, 1, 2)), ("0 2 4", (0, 2, 4)), ("0-2 4-6 8", (0, 1, 2, 4, 5, 6, 8)), ("7", (7,)), ("3, 1", (3, 1)), ("2-2", (2,))],
-)
-def test_offsets_are_numbers_and_ranges_with_both_ends(text: str, numbers: tuple[int, ...]) -> None:
-    assert intervals(text) == numbers
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("", "no number"),
-        ("2-0", "runs backwards; write '0-2'"),
-        ("0-2 2", "2 is given twice"),
-        ("0-", "'0-' is neither"),
-        ("a", "'a' is neither"),
-        ("-1", "'-1' is neither"),
-        ("0--2", "neither"),
-        ("0.5", "neither"),
-        ("٣", "neither"),
-    ],
-)
-def test_a_bad_piece_is_told(text: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        intervals(text)
-
-
-@given(st.sets(st.integers(0, 200), min_size=1, max_size=20).map(sorted))
-def test_numbers_survive_being_written(numbers: list[int]) -> None:
-    assert intervals(" ".join(map(str, numbers))) == tuple(numbers)
-    assert intervals(", ".join(f"{one}-{one}" for one in numbers)) == tuple(numbers)
-
-
-@pytest.mark.parametrize(
-    ("counter", "key", "result"),
-    [
-        # The known answers that Random123 ships (kat_vectors, philox4x32 10).
-        ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
-        ((0xFFFFFFFF,) * 4, (0xFFFFFFFF,) * 2, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
-        (
-            (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344),
-            (0xA4093822, 0x299F31D0),
-            (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
-        ),
-    ],
-)
-def test_the_hash_gives_the_published_answers(counter: tuple[int, ...], key: tuple[int, int], result: tuple[int, ...]) -> None:
-    a, b, c, d = (np.array([word], np.uint64) for word in counter)
-    assert tuple(int(word[0]) for word in philox((a, b, c, d), key)) == result
 
 
 def test_folds_of_these_events_never_change() -> None:
@@ -116,15 +64,6 @@ def test_each_of_run_lumi_and_event_counts(column: str) -> None:
     assert agreement == pytest.approx(1 / 3, abs=0.02)
 
 
-def test_a_draw_depends_on_the_event_alone() -> None:
-    some = events(200_000, start=2**33)
-    whole = draw(some, "word", 1)
-    rows = np.random.default_rng(1).permutation(200_000)[:500]
-    assert np.array_equal(draw(some.of(rows), "word", 1), whole[rows])
-    assert not np.array_equal(draw(some, "word", 2)[:100], whole[:100])
-    assert not np.array_equal(draw(some, "word", "1")[:100], whole[:100])
-
-
 def test_members_are_foldings_by_folds_by_seeds() -> None:
     names = [
         one.name for one in members(TrainOptions.model_validate({"folds": {"kind": "random", "k": 3, "offsets": "1-2"}, "seeds": "0 5"}))
@@ -155,14 +94,6 @@ def test_a_member_survives_json() -> None:
 identities = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 20)), min_size=1, max_size=60).map(
     lambda rows: Identity(*(np.array(column, kind) for column, kind in zip(zip(*rows, strict=True), ("u4", "u4", "u8"), strict=True)))
 )
-
-
-@given(identities)
-def test_groups_are_equal_events(some: Identity) -> None:
-    rows = list(zip(*(column.tolist() for column in some), strict=True))
-    found = groups(some)
-    assert sorted(set(found.tolist())) == list(range(len(set(rows))))
-    assert all((found[i] == found[j]) == (rows[i] == rows[j]) for i, j in itertools.combinations(range(len(rows)), 2))
 
 
 @given(identities, st.sampled_from(["modulo", "random"]), st.integers(3, 6), st.booleans())
