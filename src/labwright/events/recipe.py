@@ -18,7 +18,7 @@ from pydantic import AfterValidator, Field, model_validator
 from labwright.events.flags import condition
 from labwright.events.intervals import intervals
 from labwright.events.source_options import SourceOptions
-from labwright.learn.options import Adam, FitOptions, Interval, Optimizer, Select
+from labwright.learn.options import Adam, Constant, FitOptions, Interval, Optimizer, Schedule, Select
 from labwright.study.options import Options, option
 from labwright.study.step import LazyStep, Recipe
 
@@ -239,6 +239,10 @@ class TrainOptions(FitOptions):
     """Learning rate at the start."""
     optimizer: Optimizer = option(Adam())
     """How the gradient becomes a step."""
+    schedule: Schedule = option(Constant())
+    """How the learning rate changes beside `rates`, which multiplies it: a warm-up, for example."""
+    precision: Literal["fp32"] = option("fp32")  # type: ignore[assignment]
+    """Number format; networks this small gain nothing from fewer bits."""
     select: Select = option(Select(metric="loss", mode="min"))
     """Which validation figure picks the best epoch of each member: `loss` or `auc`."""
     objective: Literal["svb", "fvt"] = option("svb")
