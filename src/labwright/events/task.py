@@ -1,0 +1,304 @@
+"""What the training loop is given: a stack of members, the events of each, their loss, and a validation that knows each member's best.
+
+What a validation finds cannot wait for the next checkpoint, as the loop validates after it has saved. It lies in a file of its own
+beside the checkpoints: the losses of each member so far, by step, and each member's best weights. A training that goes on from an
+earlier checkpoint looks at no later step, and makes the same steps and the same file again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from labwright.data.sampler import IntArray, generator, order
+from labwright.events import losses, rates
+from labwright.events.folds import TRAIN, VALIDATE, Member, roles
+from labwright.events.load import PackedEvents
+from labwright.events.members import Stack, by_member
+from labwright.events.networks import build, prepare
+from labwright.events.recipe import TrainOptions
+from labwright.learn import devices, schedules
+from labwright.learn.checkpoints import Checkpoints, read_state
+from labwright.learn.task import Clock
+from labwright.learn.tensors import read
+from labwright.runs.errors import DataError, Stopped
+from labwright.runs.faults import fault
+from labwright.runs.publish import publish
+from labwright.study.step import Figures, Job, Part
+
+BEST = "best.safetensors"
+METRICS = ("loss", "auc")
+LAST_LAYER = "classify."
+VALIDATE_EVENTS = 8192
+
+
+class Rows(NamedTuple):
+    """What a member trains on and what picks its best epoch: rows of the pack."""
+
+    train: IntArray
+    validate: IntArray
+
+
+class EventsTask:
+    """The ``Task`` of some members.
+
+    Args:
+        job: of the train step.
+        events: the pack.
+        rows: of all members of the run, also those that train elsewhere: the least of them says how many batches an epoch has.
+        models: the members of this part.
+        part: whose checkpoint folder keeps the members' best.
+    """
+
+    def __init__(self, job: Job[TrainOptions], events: PackedEvents, rows: Mapping[Member, Rows], models: Sequence[Member], part: Part) -> None:
+        self.job, self.options, self.events, self.models = job, job.options, events, tuple(models)
+        self.rows = [rows[one] for one in models]
+        self.least = min(len(one.train) for one in rows.values())
+        if not rates.batch_size(self.options, 0, self.least):
+            raise DataError(
+                f"a member has {self.least} events to train on, fewer than one batch of {self.options.batch_size}",
+                where="train.batch_size",
+                todo="Lower it, or give more events.",
+            )
+        self.seeds = [seed_of(job.seed, one) for one in models]
+        self.module: nn.Module = Stack([self._network(seed, one) for seed, one in zip(self.seeds, self.rows, strict=True)])
+        self.label = events.label.long()
+        self.weight = losses.signed(events.weight, self.options.negative_weights)
+        self.signal_region = events.has("SR")
+        self.path = job.checkpoints(part) / BEST
+        self.validations: list[Validation] = []
+        self.best: dict[str, Tensor] = {}
+        if self.path.is_file():
+            self.validations, self.best = read_best(self.path)
+        self.clock = Clock(0, 0, 0.0, 0)
+
+    def _network(self, seed: int, rows: Rows) -> nn.Module:
+        """First weights, and what it learns of its events before any gradient."""
+        torch.manual_seed(seed)
+        events = self.events
+        network = build(self.options.network, len(events.classes), events.ancillary_names, events.other_jets.shape[1])
+        prepare(network, *(one[rows.train] for one in (events.can_jets, events.other_jets, events.ancillary)))
+        return network
+
+    # ---- Batches ----
+
+    def batches(self, epoch: int) -> Sequence[IntArray]:
+        """Rows of the pack, (members, batch) each, all batches of one size; what is left of each member's order is for another epoch."""
+        return Epoch(self.seeds, [one.train for one in self.rows], epoch, rates.batch_size(self.options, epoch, self.least), self.least)
+
+    def load(self, items: IntArray, key: int) -> Tensor:
+        """Only the rows: the events are gathered where the network is, from memory that is there already."""
+        return torch.from_numpy(items)
+
+    @cached_property
+    def _inputs(self) -> tuple[Tensor, ...]:
+        """All events on the device of the network."""
+        device = devices.of(self.module)
+        events = self.events
+        columns = (events.can_jets, events.other_jets, events.ancillary, self.label, self.weight, self.signal_region)
+        return tuple(one.to(device) for one in columns)
+
+    def _scored(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Logits (members, batch, classes), loss of each event, label and weight (members, batch)."""
+        rows = rows.to(devices.of(self.module))
+        can, other, ancillary, label, weight, signal_region = (one[rows] for one in self._inputs)
+        logits, _ = self.module(can, other, ancillary)
+        if self.options.objective == "fvt":
+            return logits, losses.fvt(logits, label, signal_region, self.events.classes), label, weight
+        return logits, losses.svb(logits, label), label, weight
+
+    # ---- Training ----
+
+    def loss(self, batch: Tensor, clock: Clock) -> tuple[Tensor, Figures]:
+        """The sum over the members, so that each has its own gradient; the curve shows their mean."""
+        self.clock = clock
+        self._stack.network.ghosts = 0 if rates.finetuning(self.options, clock.epoch) else rates.ghosts(self.options.ghost, clock.epoch)
+        _, terms, _, weight = self._scored(batch)
+        each = losses.weighted_mean(terms, weight)
+        return each.sum(), {"loss": each.detach().mean()}
+
+    def optimizer(self, options: Any, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """That of the options, with rate and clipping by member."""
+        made = schedules.optimizer(options, parameters)
+        by_member(made, self._stack, self._factors, self._frozen, self.options.clip_norm)
+        return made
+
+    def _factors(self) -> list[float]:
+        # Steps to come may be there from before a return to an earlier checkpoint.
+        past = [one.figures["loss"] for one in self.validations if one.step <= self.clock.step]
+        found: list[float] = rates.factors(self.options, self.clock.epoch, np.array(past).reshape(-1, len(self.models))).tolist()
+        return found
+
+    def _frozen(self) -> list[str]:
+        if not rates.finetuning(self.options, self.clock.epoch):
+            return []
+        return [name for name, _ in self._stack.network.named_parameters() if not name.startswith(LAST_LAYER)]
+
+    @property
+    def _stack(self) -> Stack:
+        stack: Stack = getattr(self.module, "module", self.module)
+        return stack
+
+    # ---- Validation ----
+
+    def validate(self) -> Figures:
+        """Loss and AUC, means over the members; those of each go into the journal and pick its best weights."""
+        assert self.options.validate != "never"
+        most = self.options.validate.max_items
+        rows = [spread(one.validate, most) for one in self.rows]
+        size = self.options.validate.batch_size or max(self.options.batch_size, VALIDATE_EVENTS)
+        longest = max(map(len, rows))
+        # Members with fewer events see their first ones again, with weight 0.
+        index = torch.from_numpy(np.stack([np.resize(one, longest) for one in rows]))
+        real = torch.arange(longest) < torch.tensor([[len(one)] for one in rows])
+        found = []
+        for start in range(0, longest, size):
+            if self.job.stopping():
+                raise Stopped("stopped between two validation batches")
+            fault("train:in-validate")
+            logits, terms, label, weight = self._scored(index[:, start : start + size])
+            score = self._score(logits.float().softmax(-1))
+            found.append(torch.stack((terms.double(), weight.double(), score.double(), label.double())).cpu())
+        terms, weight, score, label = torch.cat(found, -1)
+        weight, label = weight * real, label.long()
+        positive, judged = self._positive()[label].numpy(), (weight * self._judged()[label]).numpy()
+        each = {
+            "loss": losses.weighted_mean(terms, weight).tolist(),
+            "auc": [auc(*one) for one in zip(score.numpy(), positive, judged, strict=True)],
+        }
+        self._keep(each)
+        return {name: float(np.mean(values)) for name, values in each.items()}
+
+    def _score(self, probabilities: Tensor) -> Tensor:
+        """What tells positives from negatives: the signal's share, or four-tag from three-tag data."""
+        classes = self.events.classes
+        if self.options.objective == "fvt":
+            four, three = probabilities[..., classes.index("d4")], probabilities[..., classes.index("d3")]
+            return four / (four + three)
+        return probabilities[..., losses.signals(classes)].sum(-1)
+
+    def _positive(self) -> Tensor:
+        """Which classes count as positive, bool (classes,)."""
+        classes = self.events.classes
+        chosen = [classes.index("d4")] if self.options.objective == "fvt" else losses.signals(classes)
+        return torch.isin(torch.arange(len(classes)), torch.tensor(chosen))
+
+    def _judged(self) -> Tensor:
+        """Which classes enter the AUC, bool (classes,): for FvT the data, else all."""
+        return torch.tensor([self.options.objective != "fvt" or name in ("d4", "d3") for name in self.events.classes])
+
+    def _keep(self, each: dict[str, list[float]]) -> None:
+        """Take in a validation: publish each member's losses so far and its best weights, before anything rests on them."""
+        metric = self.options.select.metric if self.options.select.metric in METRICS else "loss"
+        sign = -1.0 if self.options.select.mode == "max" else 1.0
+        # The loop has saved right before.
+        saved = Checkpoints(self.path.parent).newest(lambda _: None)
+        state = read_state(saved) if saved else {"step": 0, "epoch": 0}
+        earlier = [one for one in self.validations if one.step < state["step"]]
+        least = np.fmin.reduce([sign * np.array(one.figures[metric]) for one in earlier], axis=0, initial=np.inf)
+        better = torch.from_numpy((sign * np.array(each[metric]) < least) | np.full(len(self.models), not earlier))
+        now = self._stack.tensors()
+        old = self.best or now
+        self.best = {name: torch.where(better.view(-1, *[1] * (one.ndim - 1)), one, old[name]) for name, one in now.items()}
+        self.validations = [*earlier, Validation(state["step"], each)]
+        write_best(self.path, self.validations, self.best)
+        if len(self.models) > 1:
+            for place, one in enumerate(self.models):
+                values = {name: figures[place] for name, figures in each.items()}
+                self.job.record("metric", phase="validate", step=state["step"], epoch=state["epoch"], part=one.name, values=values)
+
+
+class Validation(NamedTuple):
+    """What a validation found."""
+
+    step: int
+    figures: dict[str, list[float]]
+    """``loss`` and ``auc`` of each member."""
+
+
+class Epoch(Sequence[IntArray]):
+    """The batches of an epoch; the order is drawn when the first is asked for, as the loop asks every epoch for its length."""
+
+    def __init__(self, seeds: Sequence[int], rows: Sequence[IntArray], epoch: int, size: int, least: int) -> None:
+        self.seeds, self.rows, self.epoch, self.size, self.least = seeds, rows, epoch, size, least
+
+    def __len__(self) -> int:
+        return self.least // self.size
+
+    @cached_property
+    def _drawn(self) -> IntArray:
+        """(members, events of the least of them)."""
+        orders = (order(seed, self.epoch, len(one))[: self.least] for seed, one in zip(self.seeds, self.rows, strict=True))
+        return np.stack([one[places] for one, places in zip(self.rows, orders, strict=True)])
+
+    def __getitem__(self, index: Any) -> Any:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self._drawn[:, index * self.size : (index + 1) * self.size]
+
+
+def rows_of(events: PackedEvents, models: Iterable[Member], options: TrainOptions) -> dict[Member, Rows]:
+    """The rows of each member. For FvT four-tag data of the signal region are in none."""
+    usable = events.labelled
+    if options.objective == "fvt":
+        usable = usable & ~losses.blinded(events.label, events.has("SR"), events.classes)
+    if options.negative_weights == "drop":
+        usable = usable & (events.weight >= 0)
+    mask = usable.numpy()
+    found = {}
+    for one in models:
+        role = roles(one, events.identity)
+        found[one] = Rows(np.flatnonzero(mask & (role == TRAIN)), np.flatnonzero(mask & (role == VALIDATE)))
+    return found
+
+
+def seed_of(seed: int, member: Member) -> int:
+    """All that is random of a member, its first weights and its order of events, whoever it trains together with; 63 bits."""
+    return int(generator(seed, "member", member.name).bit_generator.random_raw()) >> 1
+
+
+def spread(rows: IntArray, most: int | None) -> IntArray:
+    """At most so many rows, evenly spread over all."""
+    return rows if most is None or len(rows) <= most else rows[np.arange(most) * len(rows) // most]
+
+
+def auc(score: NDArray[np.float64], positive: NDArray[np.bool_], weight: NDArray[np.float64]) -> float:
+    """Weighted area under the ROC curve, exact, ties counted by half; NaN where a side has no weight. All (N,)."""
+    _, place = np.unique(score, return_inverse=True)
+    signal, background = (np.bincount(place, weight * side, minlength=1) for side in (positive, ~positive))
+    total = signal.sum() * background.sum()
+    below = np.cumsum(background) - 0.5 * background
+    return float((signal * below).sum() / total) if total else float("nan")
+
+
+def write_best(path: Path, validations: Sequence[Validation], best: Mapping[str, Tensor]) -> None:
+    """Publish the file of a part's members: losses of all validations, and of each member the weights of its best."""
+    history = {f"history.{name}": torch.tensor([one.figures[name] for one in validations], dtype=torch.float64) for name in METRICS}
+    content = {
+        **{f"best.{name}": tensor.contiguous() for name, tensor in best.items()},
+        **history,
+        "history.step": torch.tensor([one.step for one in validations]),
+    }
+    with publish(path, "checkpoint") as temporary:
+        temporary.write_bytes(safetensors.torch.save(content))
+
+
+def read_best(path: Path) -> tuple[list[Validation], dict[str, Tensor]]:
+    """The validations, and the best weights, (members, …) by the names of a single network.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    content = read(path)
+    columns = {name: content.pop(f"history.{name}").tolist() for name in (*METRICS, "step")}
+    steps = columns.pop("step")
+    validations = [Validation(step, {name: columns[name][index] for name in METRICS}) for index, step in enumerate(steps)]
+    return validations, {name.removeprefix("best."): tensor for name, tensor in content.items()}
