@@ -12,7 +12,7 @@ import yaml
 from labwright.parts.conduct import conduct
 from labwright.runs.run import Run
 from labwright.study.resolve import resolve
-from tests.events.trees import events, write_root
+from labwright.testing.trees import events, write_root
 
 PLAIN = ("run.on.workers=1", "run.on.threads=1")
 

@@ -16,7 +16,8 @@ from labwright.events.source import listing, raw_files
 from labwright.events.source_options import SourceOptions
 from labwright.events.table import EventTable
 from labwright.runs.errors import DataError, MissingError
-from tests.events.trees import events, read_all, source, write_parquet, write_root
+from labwright.testing.trees import events, write_root
+from tests.events.trees import read_all, source, write_parquet
 
 ROWS = 30
 SCORES = np.linspace(-1, 1, ROWS)

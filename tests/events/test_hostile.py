@@ -16,7 +16,8 @@ from labwright.events.findings import CATALOGUE, BadFile
 from labwright.events.source import read
 from labwright.events.table import EventTable
 from labwright.runs.errors import Exit, LabwrightError
-from tests.events.trees import Columns, events, listed_chunks, source, write_parquet, write_root
+from labwright.testing.trees import Columns, events, write_root
+from tests.events.trees import listed_chunks, source, write_parquet
 
 ROWS = 24
 

@@ -27,8 +27,8 @@ from labwright.runs.publish import digest, manifest
 from labwright.runs.run import Run
 from labwright.study.plan import create, options_of, plan
 from labwright.study.resolve import resolve
+from labwright.testing.trees import write_root
 from tests.events.studies import PLAIN, codes, conducted, study, tree, two
-from tests.events.trees import write_root
 
 
 def content(run: Run) -> dict[str, str]:

@@ -6,8 +6,9 @@ import numpy as np
 
 from labwright.events.preview import preview
 from labwright.events.source_options import SourceOptions
+from labwright.testing.trees import events, write_root
 from tests.events.test_friends import study
-from tests.events.trees import events, source, write_root
+from tests.events.trees import source
 
 
 def test_each_set_of_tags_has_its_files_friends_selection_columns_classes_rows_and_weights(tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ from labwright.events.regions import (
     x_zz,
 )
 from labwright.events.table import BITS, EventTable
-from tests.events.trees import flat_jets, read_all, source, write_root
+from labwright.testing.trees import write_root
+from tests.events.trees import flat_jets, read_all, source
 
 
 def plane(lead: float, sub: float) -> Plane:

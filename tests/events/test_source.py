@@ -15,7 +15,8 @@ from labwright.events.source import applies, chunks, listing, raw_files, read, t
 from labwright.events.source_options import SourceOptions
 from labwright.events.table import PADDING
 from labwright.runs.errors import DataError, MissingError
-from tests.events.trees import events, listed_chunks, read_all, source, write_parquet, write_root
+from labwright.testing.trees import events, write_root
+from tests.events.trees import listed_chunks, read_all, source, write_parquet
 
 
 @pytest.mark.parametrize(
