@@ -48,19 +48,23 @@ def loss(stack: Stack, inputs: Inputs, labels: Tensor) -> Tensor:
     return functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view(labels.shape).mean(-1)
 
 
-def trained(networks: list[nn.Module], numbers: list[int], rates: list[float], kind: Optimizer, clip_norm: float | None) -> list[dict[str, Tensor]]:
+def trained(
+    networks: list[nn.Module], numbers: list[int], rates: list[float], kind: Optimizer, clip_norm: float | None
+) -> list[dict[str, Tensor]]:
     """Weights of the members after some steps; member n always meets the events and the rate of n.
 
     In float64: Adam makes a full step of a gradient that is nothing but rounding.
     """
     stack = Stack(networks).double().train()
-    stack.network.ghosts = 2
+    stack.set_ghosts(2)
     made = optimizer(FitOptions(learning_rate=0.02, optimizer=kind), stack.parameters())
     by_member(made, stack, lambda: [rates[number] for number in numbers], clip_norm=clip_norm)
     for step in range(STEPS):
         batches = [events(16, 100 * step + number) for number in numbers]
         inputs = (torch.stack(one).double() for one in zip(*batches, strict=True))
-        labels = torch.stack([torch.randint(CLASSES, (16,), generator=torch.Generator().manual_seed(step + 50 * number)) for number in numbers])
+        labels = torch.stack(
+            [torch.randint(CLASSES, (16,), generator=torch.Generator().manual_seed(step + 50 * number)) for number in numbers]
+        )
         loss(stack, tuple(inputs), labels).sum().backward()
         made.step()
         made.zero_grad()
@@ -102,7 +106,7 @@ def test_the_weights_of_a_member_fit_a_single_network() -> None:
 def test_running_statistics_follow_the_batches_of_each_member(count: int) -> None:
     networks = [network(0) for _ in range(count)]
     stack = Stack(networks).train()
-    stack.network.ghosts = 1
+    stack.set_ghosts(1)
     before = stack.network.classify.statistics.clone()
     stack(*(torch.stack([one] * count) for one in events(16, 1)))
     after = stack.network.classify.statistics
@@ -116,7 +120,9 @@ def test_running_statistics_follow_the_batches_of_each_member(count: int) -> Non
 def test_each_member_is_clipped_by_its_own_norm() -> None:
     parameters = [nn.Parameter(torch.zeros(3, 2)), nn.Parameter(torch.zeros(3, 4, 2))]
     for number, one in enumerate(parameters):
-        one.grad = torch.randn(one.shape, generator=torch.Generator().manual_seed(number)) * torch.tensor([0.01, 1.0, 10.0]).view(3, *[1] * (one.ndim - 1))
+        one.grad = torch.randn(one.shape, generator=torch.Generator().manual_seed(number)) * torch.tensor([0.01, 1.0, 10.0]).view(
+            3, *[1] * (one.ndim - 1)
+        )
     expected = []
     for member in range(3):
         alone = [nn.Parameter(torch.zeros_like(one[member])) for one in parameters]

@@ -51,14 +51,16 @@ class Stack(nn.Module):
         """
         parameters, buffers = dict(self.network.named_parameters()), dict(self.network.named_buffers())
 
-        def one(parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor], inputs: tuple[Tensor, ...]) -> tuple[Output, Any]:
+        def one(
+            parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor], inputs: tuple[Tensor, ...]
+        ) -> tuple[Output, dict[str, Tensor]]:
             state = {**parameters, **buffers}
             output: Output = functional_call(self.network, state, inputs)
             return output, {name: state[name] for name in buffers}
 
         if self.members == 1:
-            alone = [{name: tensor[0] for name, tensor in tensors.items()} for tensors in (parameters, buffers)]
-            output, changed = one(*alone, tuple(one[0] for one in inputs))
+            alone, own = ({name: tensor[0] for name, tensor in tensors.items()} for tensors in (parameters, buffers))
+            output, changed = one(alone, own, tuple(one[0] for one in inputs))
             output, changed = (output[0][None], output[1][None]), {name: tensor[None] for name, tensor in changed.items()}
         else:
             output, changed = vmap(one, randomness="different")(parameters, buffers, inputs)
@@ -67,6 +69,10 @@ class Stack(nn.Module):
                 for name, buffer in buffers.items():
                     buffer.copy_(changed[name])
         return output
+
+    def set_ghosts(self, count: int) -> None:
+        """Ghost batches of each training batch from now on; 0 uses the running statistics."""
+        self.network.ghosts = count  # type: ignore[assignment]
 
     def tensors(self) -> dict[str, Tensor]:
         """A copy of all weights, (k, …) by the names of a single network."""
@@ -132,7 +138,7 @@ def clip(parameters: Sequence[Tensor], norm: float) -> Tensor:
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     lengths = torch.stack([torch.linalg.vector_norm(gradient.flatten(1), dim=1) for gradient in gradients])
-    total = torch.linalg.vector_norm(lengths, dim=0)
+    total: Tensor = torch.linalg.vector_norm(lengths, dim=0)
     scale = (norm / (total + 1e-6)).clamp_max(1.0)
     for gradient in gradients:
         gradient.mul_(_column(scale, gradient))

@@ -58,7 +58,9 @@ class EventsTask:
         part: whose checkpoint folder keeps the members' best.
     """
 
-    def __init__(self, job: Job[TrainOptions], events: PackedEvents, rows: Mapping[Member, Rows], models: Sequence[Member], part: Part) -> None:
+    def __init__(
+        self, job: Job[TrainOptions], events: PackedEvents, rows: Mapping[Member, Rows], models: Sequence[Member], part: Part
+    ) -> None:
         self.job, self.options, self.events, self.models = job, job.options, events, tuple(models)
         self.rows = [rows[one] for one in models]
         self.least = min(len(one.train) for one in rows.values())
@@ -120,7 +122,7 @@ class EventsTask:
     def loss(self, batch: Tensor, clock: Clock) -> tuple[Tensor, Figures]:
         """The sum over the members, so that each has its own gradient; the curve shows their mean."""
         self.clock = clock
-        self._stack.network.ghosts = 0 if rates.finetuning(self.options, clock.epoch) else rates.ghosts(self.options.ghost, clock.epoch)
+        self._stack.set_ghosts(0 if rates.finetuning(self.options, clock.epoch) else rates.ghosts(self.options.ghost, clock.epoch))
         _, terms, _, weight = self._scored(batch)
         each = losses.weighted_mean(terms, weight)
         return each.sum(), {"loss": each.detach().mean()}
@@ -144,7 +146,9 @@ class EventsTask:
 
     @property
     def _stack(self) -> Stack:
-        stack: Stack = getattr(self.module, "module", self.module)
+        """The module without what the loop wraps it in."""
+        module: Any = self.module
+        stack: Stack = module if isinstance(module, Stack) else module.module
         return stack
 
     # ---- Validation ----

@@ -1,0 +1,192 @@
+"""The train step: a model for each fold, folding and seed. The loop itself is ``labwright.learn.loop``.
+
+A part is a group of members that train as one stack, or a single member; which of the two is decided once, when the parts are
+listed, and does not change what is learnt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from labwright.events import rates
+from labwright.events.folds import Member, members, prove
+from labwright.events.load import PackedEvents, load
+from labwright.events.members import PREFIX, row
+from labwright.events.models import Which, description, write_models
+from labwright.events.modes import choose
+from labwright.events.recipe import TrainOptions
+from labwright.events.task import BEST, METRICS, EventsTask, read_best, rows_of
+from labwright.learn import tensors
+from labwright.learn.loop import fit
+from labwright.learn.model import MODEL, find_checkpoint, weights_at
+from labwright.learn.report import training_sections, write_metrics
+from labwright.learn.resume import origin_files
+from labwright.runs import sections
+from labwright.runs.publish import write_json
+from labwright.runs.run import Run
+from labwright.study.step import Figures, Job, Part, RawFile
+
+GROUP = "members-"
+"""Before first and last + 1 in the id of a part with several members."""
+SHARED = ("epochs", "precision", "device", "threads")
+SUMMED = ("train_seconds", "joules")
+
+
+@lru_cache(maxsize=1)
+def _events(folder: Path) -> PackedEvents:
+    """The pack, read once by each worker for all its parts."""
+    return load(Run.open(folder))
+
+
+def sources(options: TrainOptions) -> Iterable[RawFile]:
+    """The files of weights or of a training to go on from."""
+    return origin_files(options, Part(members(options)[0].name))
+
+
+def preview(options: TrainOptions, inputs: Mapping[str, Run]) -> list[str]:
+    """What would be trained."""
+    models = members(options)
+    lines = [
+        f"{len(models)} members of {options.network.kind}, {options.objective}: {', '.join(one.name for one in models[:6])}"
+        + (", …" if len(models) > 6 else ""),
+        f"{options.epochs} epochs, batches of {options.batch_size} to {rates.batch_size(options, options.epochs, 2**62)} events"
+        + (f", then {options.finetune.epochs} of the output layer alone" if options.finetune.epochs else ""),
+    ]
+    if "pack" in inputs and inputs["pack"].done() is not None:
+        events = load(inputs["pack"])
+        counts = np.bincount(events.label.numpy()[events.labelled.numpy()], minlength=len(events.classes)).tolist()
+        lines.append("classes: " + ", ".join(f"{name} {count:,}" for name, count in zip(events.classes, counts, strict=True)))
+    return lines
+
+
+def parts(job: Job[TrainOptions]) -> list[Part]:
+    """Groups of members, by what the options say or a measurement tells; the journal has the measurement."""
+    options: TrainOptions = job.options
+    models = members(options)
+    events = _events(job.inputs["pack"].folder)
+    _proof(events, models)
+    rows = rows_of(events, models, options)
+    most = min(options.max_members or len(models), len(models))
+    mode = options.members if most > 1 else "apart"
+    if mode == "auto":
+        least = min(len(one.train) for one in rows.values())
+        # Too few events are an error that each part tells of.
+        if rates.batch_size(options, 0, least):
+            found = choose(options, events, least, most, job.machine.threads, job.machine.workers)
+            job.record("members", **found)
+            job.say(
+                f"{most} members train {found['mode']}: {found['seconds_together']:.0f} s together, "
+                f"{found['seconds_apart']:.0f} s apart by a short measurement"
+            )
+            mode = found["mode"]
+    size = most if mode == "together" else 1
+    return [_part(models, start, min(start + size, len(models))) for start in range(0, len(models), size)]
+
+
+def _part(models: Sequence[Member], start: int, stop: int) -> Part:
+    return Part(models[start].name if stop - start == 1 else f"{GROUP}{start}-{stop}", cost=stop - start)
+
+
+def members_of(options: TrainOptions, part: str) -> list[Member]:
+    """The members that train in a part, by its id."""
+    models = members(options)
+    if not part.startswith(GROUP):
+        return [one for one in models if one.name == part]
+    start, stop = map(int, part.removeprefix(GROUP).split("-"))
+    return models[start:stop]
+
+
+def _size(part: str) -> int:
+    """How many members a part has, by its id."""
+    if not part.startswith(GROUP):
+        return 1
+    start, stop = map(int, part.removeprefix(GROUP).split("-"))
+    return stop - start
+
+
+def work(job: Job[TrainOptions], part: Part) -> Figures:
+    """Train the members of a part."""
+    options: TrainOptions = job.options
+    events = _events(job.inputs["pack"].folder)
+    rows = rows_of(events, members(options), options)
+    task = EventsTask(job, events, rows, members_of(options, part.id), part)
+    # What is done by member is none of the loop's business; the last stage is epochs like others.
+    own = options.model_copy(update={"clip_norm": None, "epochs": options.epochs + options.finetune.epochs})
+    return fit(task, own, job, part)
+
+
+def finish(job: Job[TrainOptions]) -> Figures:
+    """Leave the weights of all members as ``output/model`` and the proof as ``output/folds.json``; report."""
+    options: TrainOptions = job.options
+    models, results = members(options), job.results()
+    events = _events(job.inputs["pack"].folder)
+    weights: dict[Which, dict[str, dict[str, Tensor]]] = {"best": {}, "last": {}}
+    table: list[dict[str, Any]] = []
+    for part in results:
+        folder = job.checkpoints(Part(part))
+        last = tensors.read(weights_at(find_checkpoint("last", folder, job.say), part, job.say))
+        last = {name: tensor for name, tensor in last.items() if name.startswith(PREFIX)}
+        history, best = read_best(folder / BEST) if (folder / BEST).is_file() else ([], last)
+        for place, one in enumerate(members_of(options, part)):
+            weights["last"][one.name], weights["best"][one.name] = row(last, place), row(best, place)
+            series = {name: np.array([validation.figures[name][place] for validation in history]) for name in METRICS}
+            chosen = _chosen(options, series)
+            table.append(
+                {
+                    "member": one.name,
+                    "best_step": history[chosen].step if history else results[part]["steps"],
+                    **{f"best_{name}": float(values[chosen]) if history else None for name, values in series.items()},
+                }
+            )
+    order = [one.name for one in models]
+    table.sort(key=lambda one: order.index(one["member"]))
+    told = description(options, models, events.classes, events.ancillary_names, events.other_jets.shape[1])
+    with job.output(MODEL, "model") as temporary:
+        write_models(temporary, {**told, "figures": table}, weights)
+    write_json(job.run.output("folds.json"), _proof(events, models), "output")
+    with job.output("metrics.csv") as path:
+        write_metrics(job.run, path)
+    figures = _figures(results, table)
+    made = [*training_sections(job.run, figures), _members_section(table)]
+    write_json(job.run.output("report.json"), {"sections": made}, "report")
+    return figures
+
+
+def _proof(events: PackedEvents, models: Sequence[Member]) -> dict[str, Any]:
+    return prove(models, events.identity, events.label.numpy(), events.classes)
+
+
+def _chosen(options: TrainOptions, series: Mapping[str, Any]) -> int:
+    """The validation that a member's best weights are of: the first of equals, as the task keeps them."""
+    values = series[options.select.metric]
+    if not len(values) or np.isnan(values).all():
+        return 0
+    return int(np.nanargmax(values) if options.select.mode == "max" else np.nanargmin(values))
+
+
+def _figures(results: Mapping[str, Mapping[str, Any]], table: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Of all members: means of their bests; seconds and joules of all parts, whose seconds may have passed side by side."""
+    first = next(iter(results.values()))
+    together = {part: _size(part) for part in results}
+    used = {name: [one[name] for one in results.values()] for name in SUMMED}
+    known = {name: [one[name] for one in table if one[name] is not None] for name in ("best_loss", "best_auc")}
+    return {
+        "members": len(table),
+        "parts": len(results),
+        **{name: float(np.mean(values)) if values else None for name, values in known.items()},
+        **{name: first[name] for name in SHARED},
+        "parameters": first["parameters"] // next(iter(together.values())),
+        "events_trained": sum(one["items_seen"] * together[part] for part, one in results.items()),
+        **{name: None if None in values else sum(values) for name, values in used.items()},
+        "reproducible": all(one["reproducible"] for one in results.values()),
+    }
+
+
+def _members_section(table: Sequence[Mapping[str, Any]]) -> sections.Section:
+    return sections.table("Members", ["member", "best step", "loss", "AUC"], [list(one.values()) for one in table])
