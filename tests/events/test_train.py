@@ -17,7 +17,7 @@ from labwright.events.recipe import TrainOptions
 from labwright.events.task import BEST
 from labwright.learn.checkpoints import Checkpoints
 from labwright.learn.tensors import read
-from labwright.runs.errors import DataError, Stopped
+from labwright.runs.errors import DataError, MissingError, Stopped
 from labwright.runs.run import Run
 from labwright.study.step import Part
 from tests.events.studies import conducted, two
@@ -164,6 +164,24 @@ def test_fewer_events_than_a_batch_are_refused(together: Run, tmp_path: Path) ->
     job: Any = attempt(tmp_path, Run.open(together.inputs["pack"]), batch_size=5000)
     with pytest.raises(DataError, match="fewer than one batch of 5000"):
         train.work(job, train.parts(job)[0])
+
+
+def test_members_start_from_their_own_of_another_training(together: Run, tmp_path: Path) -> None:
+    pack, part = Run.open(together.inputs["pack"]), Part("members-0-3")
+    job = attempt(tmp_path, pack, start_from=str(together.folder), epochs=1, learning_rate=1e-9, ghost={"batches": 0})
+    train.work(job, part)
+    _, best = train.read_best(job.checkpoints(part) / BEST)
+    for place, network in enumerate(load_models(together.output("model")).networks):
+        for name, tensor in network.named_parameters():
+            torch.testing.assert_close(best[name][place], tensor.detach(), rtol=1e-3, atol=1e-5)
+    assert next(one.name for one in train.sources(TrainOptions(start_from=together.folder))) == "model.json"
+
+
+def test_no_member_starts_from_one_of_other_folds(together: Run, tmp_path: Path) -> None:
+    pack = Run.open(together.inputs["pack"])
+    job: Any = attempt(tmp_path, pack, start_from=str(together.folder), folds={"seed": "other"})
+    with pytest.raises(MissingError, match=r"has no random3\.0-f0-s0 of the same folds"):
+        train.work(job, Part("members-0-3"))
 
 
 def test_what_would_be_trained_is_told_beforehand(together: Run) -> None:

@@ -17,8 +17,9 @@ from labwright.events.folds import Member, member
 from labwright.events.networks import build
 from labwright.events.recipe import Network, TrainOptions
 from labwright.learn import tensors
-from labwright.learn.model import load_weights, read_model
+from labwright.learn.model import MODEL, counted, load_weights, read_model
 from labwright.runs.errors import DataError
+from labwright.study.step import RawFile
 
 Which = Literal["best", "last"]
 UNITS = {"can_jets": ["GeV", "1", "rad", "GeV"], "other_jets": ["GeV", "1", "rad", "GeV", "1 selected, 0 not, -1 no jet"]}
@@ -75,6 +76,22 @@ def write_models(folder: Path, told: Mapping[str, Any], weights: Mapping[Which, 
         for name, content in members.items():
             tensors.write(folder / which / f"{name}.safetensors", content)
     (folder / "model.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def model_folder(path: Path) -> Path:
+    """The model folder that ``start_from`` names: itself, or that of a run."""
+    return path / "output" / MODEL if (path / "step.json").is_file() else path
+
+
+def model_files(path: Path) -> list[RawFile]:
+    """The best weights of a model folder or run, and what describes them, for a step's ``sources``.
+
+    Raises:
+        MissingError: there is no ``model.json``.
+    """
+    folder = model_folder(path)
+    read_model(folder)
+    return counted([folder / "model.json", *sorted(folder.glob("best/*.safetensors"))])
 
 
 def load_models(folder: Path, which: Which = "best") -> Models:

@@ -56,10 +56,17 @@ class EventsTask:
         rows: of all members of the run, also those that train elsewhere: the least of them says how many batches an epoch has.
         models: the members of this part.
         part: whose checkpoint folder keeps the members' best.
+        start: networks to start from, by name of the member; each keeps its own standardisation of the inputs.
     """
 
     def __init__(
-        self, job: Job[TrainOptions], events: PackedEvents, rows: Mapping[Member, Rows], models: Sequence[Member], part: Part
+        self,
+        job: Job[TrainOptions],
+        events: PackedEvents,
+        rows: Mapping[Member, Rows],
+        models: Sequence[Member],
+        part: Part,
+        start: Mapping[str, nn.Module] | None = None,
     ) -> None:
         self.job, self.options, self.events, self.models = job, job.options, events, tuple(models)
         self.rows = [rows[one] for one in models]
@@ -71,7 +78,12 @@ class EventsTask:
                 todo="Lower it, or give more events.",
             )
         self.seeds = [seed_of(job.seed, one) for one in models]
-        self.module: nn.Module = Stack([self._network(seed, one) for seed, one in zip(self.seeds, self.rows, strict=True)])
+        networks = (
+            [self._network(seed, one) for seed, one in zip(self.seeds, self.rows, strict=True)]
+            if start is None
+            else [start[one.name] for one in models]
+        )
+        self.module: nn.Module = Stack(networks)
         self.label = events.label.long()
         self.weight = losses.signed(events.weight, self.options.negative_weights)
         self.signal_region = events.has("SR")

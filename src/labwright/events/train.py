@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from labwright.events import rates
 from labwright.events.folds import Member, members, prove
 from labwright.events.load import PackedEvents, load
 from labwright.events.members import PREFIX, row
-from labwright.events.models import Which, description, write_models
+from labwright.events.models import Which, description, load_models, model_files, model_folder, write_models
 from labwright.events.modes import choose
 from labwright.events.recipe import TrainOptions
 from labwright.events.task import BEST, METRICS, EventsTask, read_best, rows_of
@@ -28,6 +28,7 @@ from labwright.learn.model import MODEL, find_checkpoint, weights_at
 from labwright.learn.report import training_sections, write_metrics
 from labwright.learn.resume import origin_files
 from labwright.runs import sections
+from labwright.runs.errors import MissingError
 from labwright.runs.publish import write_json
 from labwright.runs.run import Run
 from labwright.study.step import Figures, Job, Part, RawFile
@@ -46,7 +47,10 @@ def _events(folder: Path) -> PackedEvents:
 
 def sources(options: TrainOptions) -> Iterable[RawFile]:
     """The files of weights or of a training to go on from."""
-    return origin_files(options, Part(members(options)[0].name))
+    if options.start_from is not None:
+        return model_files(options.start_from)
+    models = members(options)
+    return origin_files(options, _part(models, 0, len(models)))
 
 
 def preview(options: TrainOptions, inputs: Mapping[str, Run]) -> list[str]:
@@ -115,10 +119,27 @@ def work(job: Job[TrainOptions], part: Part) -> Figures:
     options: TrainOptions = job.options
     events = _events(job.inputs["pack"].folder)
     rows = rows_of(events, members(options), options)
-    task = EventsTask(job, events, rows, members_of(options, part.id), part)
+    models = members_of(options, part.id)
+    task = EventsTask(job, events, rows, models, part, _start(options, models))
     # What is done by member is none of the loop's business; the last stage is epochs like others.
-    own = options.model_copy(update={"clip_norm": None, "epochs": options.epochs + options.finetune.epochs})
+    own = options.model_copy(update={"clip_norm": None, "start_from": None, "epochs": options.epochs + options.finetune.epochs})
     return fit(task, own, job, part)
+
+
+def _start(options: TrainOptions, models: Sequence[Member]) -> dict[str, nn.Module] | None:
+    """The best networks of the training to start from, each for its member: another's may have seen what this one is judged on."""
+    if options.start_from is None:
+        return None
+    found = load_models(model_folder(options.start_from))
+    networks = {one.name: network for one, network in zip(found.members, found.networks, strict=True)}
+    missing = [one for one in models if one not in found.members]
+    if missing:
+        raise MissingError(
+            f"the training to start from has no {missing[0].name} of the same folds",
+            where=str(options.start_from),
+            todo=f"Take its folds and its folds.seed; it has {', '.join(networks)}.",
+        )
+    return networks
 
 
 def finish(job: Job[TrainOptions]) -> Figures:
