@@ -23,9 +23,11 @@ from labwright.cells.source_options import SourceOptions
 from labwright.cells.tiff import Plane, plane, read_image, read_mask
 from labwright.data.findings import GENERIC, Code, Finding
 from labwright.data.splits import coverage, leaks
+from labwright.events.findings import CATALOGUE as EVENTS
 from labwright.runs.publish import digest
 from labwright.study.registry import BUILT_IN, recipe
 from labwright.testing.hostile import CORPUS
+from labwright.testing.hostile_events import CORPUS as EVENTS_CORPUS
 
 NOTE = "<!-- Written by tools/make_findings_pages.py; change the catalogue of the codes, not this page. -->"
 SEVERITIES = {
@@ -33,20 +35,23 @@ SEVERITIES = {
     "warning": "**Warning**: it is shown and counted, and the work goes on.",
     "note": "**Note**: it is only recorded.",
 }
-SET_ASIDE = """
+FRAME_ASIDE = """
 The frame is set aside and the rest goes on. In a frame that no split takes it is only a note:
 to leave a frame out is one way to mend the data."""
+EVENT_ASIDE = """
+What is bad (events, rows of a file, or the file) is set aside and the rest goes on."""
 
 
 def pages() -> dict[str, str]:
     """File name → text: a page for each code, and ``README.md`` with the list of them."""
-    examples = {one.code: one for one in (*_of_splits(), *_of_cells())}
+    examples = {one.code: one for one in (*_of_splits(), *_of_cells(), *_of_events())}
     groups = {"Every recipe": dict(GENERIC)}
     for name in BUILT_IN:
         if "findings" in recipe(name).tools:
-            groups[f"Recipe {name}"] = dict(CATALOGUE)
+            groups[f"Recipe {name}"] = dict(recipe(name).tool("findings"))
+    asides = dict.fromkeys(CATALOGUE, FRAME_ASIDE) | dict.fromkeys(EVENTS, EVENT_ASIDE)
     texts = {
-        f"{code.code}.md": _page(code, examples[code.code], SET_ASIDE if code.code in CATALOGUE else "")
+        f"{code.code}.md": _page(code, examples[code.code], asides.get(code.code, ""))
         for codes in groups.values()
         for code in codes.values()
     }
@@ -97,6 +102,16 @@ def _of_cells() -> Iterator[Finding]:
         with tempfile.TemporaryDirectory() as folder:
             data = case.make(Path(folder)).parent / "data"
             yield next(one for one in _found(data) if one.code == name)
+
+
+def _of_events() -> Iterator[Finding]:
+    """One finding of each code of the events recipe: the line that the hostile corpus asks for, which a test compares with what comes."""
+    yield EVENTS["EVT037"].at("train", "700 events to train on, batches of 1,024")
+    for case in EVENTS_CORPUS:
+        if case.expect_text:
+            code, _, rest = case.expect_text.partition(" ")
+            place, _, text = rest.partition(": ")
+            yield EVENTS[code].at(place, text)
 
 
 def _found(data: Path) -> Iterator[Finding]:

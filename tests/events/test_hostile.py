@@ -80,7 +80,7 @@ def test_a_bad_event_is_set_aside_and_told(tmp_path: Path, change: Callable[[Col
     assert [row for table in tables for row in table.row.tolist()] == [row for row in range(ROWS) if row != 10]
     (told,) = [one for table in tables for one in table.findings]
     assert (told.code, told.severity, told.place) == (code, "error", f"a.{form}")
-    assert told.text == "1 events, first in row 10"
+    assert told.text == "1 event, the first in row 10"
 
 
 def test_jets_of_slightly_negative_mass_are_massless(tmp_path: Path) -> None:

@@ -188,7 +188,7 @@ def _impossible(jets: Jets) -> Mask:
 
 def _told(bad: Mapping[str, Mask], place: Place) -> list[Finding]:
     return [
-        finding(code, place.name, f"{mask.sum():,} events, first in row {place.start + int(np.argmax(mask))}")
+        finding(code, place.name, f"{_count(mask.sum(), 'event')}, the first in row {place.start + int(np.argmax(mask))}")
         for code, mask in bad.items()
         if mask.any()
     ]
@@ -197,11 +197,15 @@ def _told(bad: Mapping[str, Mask], place: Place) -> list[Finding]:
 def _remarks(found: Found, place: Place, dropped: NDArray[np.int64]) -> Iterator[Finding]:
     """What concerns the whole file is said with its first rows."""
     if dropped.any():
-        yield finding("EVT019", place.name, f"{dropped.sum():,} jets of {np.count_nonzero(dropped):,} events")
+        yield finding("EVT019", place.name, f"{_count(dropped.sum(), 'jet')} of {_count(np.count_nonzero(dropped), 'event')}")
     if place.start == 0 and "event" not in found.events:
         yield finding("EVT003", place.name, "it has no column of event numbers")
     if place.start == 0 and place.year is None and "year" not in found.further:
         yield finding("EVT004", place.name, "no tag like year:UL18")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _pseudo_tag_weight(model: CombinatoricOptions, n_selected: Real, flags: NDArray[np.uint16]) -> Real:

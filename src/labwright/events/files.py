@@ -69,8 +69,10 @@ class Tree:
             try:
                 self._source.read([name], start, stop)
             except Exception as one:
-                return BadFile("EVT010", f"rows {start} to {stop - 1} of {name} cannot be read ({_words(one)})", where=self.address)
-        return BadFile("EVT010", f"rows {start} to {stop - 1} cannot be read ({_words(error)})", where=self.address)
+                return BadFile(
+                    "EVT010", f"rows {start} to {stop - 1} of {name} cannot be read ({_words(one, self.address)})", where=self.address
+                )
+        return BadFile("EVT010", f"rows {start} to {stop - 1} cannot be read ({_words(error, self.address)})", where=self.address)
 
 
 @contextmanager
@@ -88,6 +90,8 @@ def opened(address: str, tree: str) -> Iterator[Tree]:
     kinds = {".parquet": _parquet, ".h5": _hdf5, ".hdf5": _hdf5}
     with ExitStack() as stack:
         try:
+            if not is_remote(address) and not Path(address).stat().st_size:
+                raise BadFile("EVT010", "the file has no bytes", where=address)
             source = kinds.get(Path(address).suffix.lower(), _root)(stack, address, tree)
         except (LabwrightError, MemoryError):
             raise
@@ -97,7 +101,7 @@ def opened(address: str, tree: str) -> Iterator[Tree]:
             raise MissingError("the file cannot be read", where=address, todo="Ask its owner for permission.") from None
         except Exception as error:
             # What the libraries raise on bytes that are no file of theirs is open-ended: struct, zlib, index and key errors among others.
-            raise BadFile("EVT010", f"the file cannot be opened ({_words(error)})", where=address) from error
+            raise BadFile("EVT010", f"the file cannot be opened ({_words(error, address)})", where=address) from error
         yield Tree(source, address)
 
 
@@ -184,7 +188,7 @@ def _no_tree(tree: str, there: Sequence[str], address: str) -> BadFile:
     return BadFile("EVT011", f"there is no {tree!r}; there is {', '.join(there) or 'none at all'}", where=address)
 
 
-def _words(error: Exception) -> str:
-    """A library's message on one line, not too long."""
-    words = " ".join(str(error).split()) or type(error).__name__
+def _words(error: Exception, address: str) -> str:
+    """A library's message on one line, not too long, with the name of the file and not its place."""
+    words = " ".join(str(error).replace(address, Path(address).name).split()) or type(error).__name__
     return words if len(words) <= 160 else f"{words[:157]}…"

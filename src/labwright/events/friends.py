@@ -65,7 +65,7 @@ class Friend:
             if not tree.entries:
                 return ()
             if any(target.address == tree.address for target, _ in self.data):
-                raise BadFile("EVT022", f"{self.spec} was made for a file of another UUID than {tree.uuid}", where=tree.address)
+                raise BadFile("EVT022", f"{self.spec} was made for a file of another UUID", where=tree.address)
             raise BadFile("EVT020", f"{self.spec} has none of its {tree.entries:,} rows", where=tree.address)
         for target, _ in same:
             if target.entries is not None and target.entries != tree.entries:
