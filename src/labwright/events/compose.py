@@ -204,7 +204,7 @@ def _remarks(found: Found, place: Place, dropped: NDArray[np.int64]) -> Iterator
         yield finding("EVT004", place.name, "no tag like year:UL18")
 
 
-def _count(number: int, noun: str) -> str:
+def _count(number: np.integer[Any] | int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
