@@ -108,18 +108,29 @@ def test_formats_give_the_same_events(tmp_path: Path, form: str) -> None:
     assert ((table.other_jets[..., 4] == PADDING).sum(axis=1) == 12 - n_jets).all()
 
 
-def test_a_file_behind_an_address_is_read_as_one_here(tmp_path: Path) -> None:
-    write_parquet(tmp_path / "a.parquet", events(12))
+@pytest.mark.parametrize("form", ["root", "parquet"])
+def test_a_file_behind_an_address_is_read_as_one_here(tmp_path: Path, form: str) -> None:
+    (write_root if form == "root" else write_parquet)(tmp_path / f"a.{form}", events(12))
     memory = fsspec.filesystem("memory")
-    memory.pipe("/bucket/a.parquet", (tmp_path / "a.parquet").read_bytes())
-    memory.pipe("/bucket/list.json", json.dumps({"files": ["memory://bucket/a.parquet"]}).encode())
+    memory.pipe(f"/bucket/a.{form}", (tmp_path / f"a.{form}").read_bytes())
+    memory.pipe("/bucket/list.json", json.dumps({"files": [f"memory://bucket/a.{form}"]}).encode())
     options = SourceOptions.model_validate(
         {"path": tmp_path, "groups": [{"tags": "year:UL18", "lists": ["memory://bucket/list.json@@files"]}]}
     )
     listed = listing(options)
-    assert listed.names == ("memory://bucket/a.parquet",)
-    assert raw_files(listed)[0].size == (tmp_path / "a.parquet").stat().st_size
-    np.testing.assert_array_equal(read_all(options).can_jets, read_all(source(tmp_path, "a.parquet")).can_jets)
+    assert listed.names == (f"memory://bucket/a.{form}",)
+    assert raw_files(listed)[0].size == (tmp_path / f"a.{form}").stat().st_size
+    np.testing.assert_array_equal(read_all(options).can_jets, read_all(source(tmp_path, f"a.{form}")).can_jets)
+
+
+def test_a_file_that_its_server_does_not_have_is_missing(tmp_path: Path) -> None:
+    listed = listing(source(tmp_path, "memory://bucket/nothing.root"))
+    with pytest.raises(MissingError, match="the file cannot be read"):
+        raw_files(listed)
+    with pytest.raises(MissingError, match="there is no such file"):
+        chunks(listed, 10)
+    with pytest.raises(MissingError, match="nonsense:// is not an address"):
+        raw_files(listing(source(tmp_path, "nonsense://bucket/a.root")))
 
 
 def test_an_address_whose_package_is_not_installed_says_what_to_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from labwright.events.source import Chunk, Listing, chunks, listing, read
 from labwright.events.source_options import SourceOptions
-from labwright.events.table import EventTable, concatenated
+from labwright.events.table import WHOLE, EventTable
 from labwright.testing.trees import Columns
 
 
@@ -43,3 +44,17 @@ def read_all(options: SourceOptions, rows: int = 10) -> EventTable:
 def listed_chunks(options: SourceOptions, rows: int = 10) -> tuple[Listing, list[Chunk]]:
     listed = listing(options)
     return listed, chunks(listed, rows)
+
+
+def concatenated(tables: Sequence[EventTable]) -> EventTable:
+    """All events in order, with the columns that all tables have."""
+    first = tables[0]
+    names = [name for name in first.extra if all(name in one.extra for one in tables)]
+    arrays = [one.name for one in fields(first) if one.name not in WHOLE]
+    return EventTable(
+        **{name: np.concatenate([getattr(one, name) for one in tables]) for name in arrays},
+        extra={name: np.concatenate([one.extra[name] for one in tables]) for name in names},
+        files=max((one.files for one in tables), key=len),
+        dropped_jets=sum(one.dropped_jets for one in tables),
+        findings=tuple(found for one in tables for found in one.findings),
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -74,17 +74,3 @@ class EventTable:
         """The events at these indices, or where a mask is true."""
         changed = {one.name: getattr(self, one.name)[rows] for one in fields(self) if one.name not in WHOLE}
         return replace(self, **changed, extra={name: values[rows] for name, values in self.extra.items()})
-
-
-def concatenated(tables: Sequence[EventTable]) -> EventTable:
-    """All events in order; the tables share one list of files, and only columns that all have are kept."""
-    first = tables[0]
-    names = [name for name in first.extra if all(name in one.extra for one in tables)]
-    arrays = [one.name for one in fields(first) if one.name not in WHOLE]
-    return EventTable(
-        **{name: np.concatenate([getattr(one, name) for one in tables]) for name in arrays},
-        extra={name: np.concatenate([one.extra[name] for one in tables]) for name in names},
-        files=max((one.files for one in tables), key=len),
-        dropped_jets=sum(one.dropped_jets for one in tables),
-        findings=tuple(found for one in tables for found in one.findings),
-    )
