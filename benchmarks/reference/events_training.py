@@ -6,6 +6,8 @@ Norms hold the statistics of each ghost batch; the running ones, used by no trai
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv1d, silu
@@ -20,12 +22,11 @@ class Norm(nn.Module):
 
     def __init__(self, features: int) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(features))
-        self.register_buffer("spread", torch.ones(features))
+        self.register_buffer("statistics", torch.stack((torch.zeros(features), torch.ones(features))))
 
     def forward(self, x: Tensor, ghosts: int, mask: Tensor | None = None) -> Tensor:
         if not ghosts:
-            return (x - self.mean[:, None]) / self.spread[:, None]
+            return (x - self.statistics[0, :, None]) / self.statistics[1, :, None]
         cut = x.view(ghosts, -1, *x.shape[1:])
         if mask is None:
             mean = cut.mean(dim=(1, 3), keepdim=True)
@@ -174,13 +175,17 @@ def features(can_jets: Tensor, other_jets: Tensor, ancillary: Tensor) -> dict[st
     def mass_of(p: Tensor) -> Tensor:
         return (p[..., 3].square() - p[..., :3].square().sum(-1)).clamp_min(0).sqrt()
 
-    def dphi(p: Tensor, q: Tensor) -> Tensor:
-        difference = torch.atan2(p[..., 1], p[..., 0]) - torch.atan2(q[..., 1], q[..., 0])
-        return torch.atan2(difference.sin(), difference.cos()).abs()
+    def phi_of(p: Tensor) -> Tensor:
+        return torch.atan2(p[..., 1], p[..., 0])
+
+    def dphi(one: Tensor, two: Tensor) -> Tensor:
+        difference = (one - two).abs()
+        return torch.minimum(difference, 2 * math.pi - difference)
 
     p = vector(pt, eta, phi, mass)
     dijet = p[:, ONE] + p[:, TWO]
     quadjet = p[:, :4].sum(1, keepdim=True)
+    phi, phi_dijet, phi_quadjet = phi_of(p), phi_of(dijet), phi_of(quadjet)
     inside = [jet for dijet in DIJETS for jet in dijet]
     of = [number // 2 for number in range(12)]
     stranger = torch.tensor([[jet not in dijet for jet in range(n)] for dijet in DIJETS]).float()
@@ -189,13 +194,13 @@ def features(can_jets: Tensor, other_jets: Tensor, ancillary: Tensor) -> dict[st
     once = torch.cat((both.triu(1).flatten(1), (present[:, None] * stranger).flatten(1)), dim=1)
     jet_jet, dijet_jet = (p[:, :, None] + p[:, None]), (dijet[:, :, None] + p[:, None])
     pair_mass = torch.cat((mass_of(jet_jet).flatten(1), mass_of(dijet_jet).flatten(1)), dim=1)
-    pair_dphi = torch.cat((dphi(p[:, :, None], p[:, None]).flatten(1), dphi(dijet[:, :, None], p[:, None]).flatten(1)), dim=1)
+    pair_dphi = torch.cat((dphi(phi[:, :, None], phi[:, None]).flatten(1), dphi(phi_dijet[:, :, None], phi[:, None]).flatten(1)), dim=1)
     kind = torch.cat((torch.zeros(len(p), n * n), torch.ones(len(p), 6 * n)), dim=1)
     extra = ancillary.clone()
     extra[:, 1] = (extra[:, 1] - 3).log()
     stacks = {
-        "jet": (pt[:, inside].log1p(), eta[:, inside], dphi(p[:, inside], dijet[:, of]), mass[:, inside].log1p()),
-        "dijet": (pt_of(dijet).log1p(), eta_of(dijet), dphi(dijet, quadjet), mass_of(dijet).log1p()),
+        "jet": (pt[:, inside].log1p(), eta[:, inside], dphi(phi[:, inside], phi_dijet[:, of]), mass[:, inside].log1p()),
+        "dijet": (pt_of(dijet).log1p(), eta_of(dijet), dphi(phi_dijet, phi_quadjet), mass_of(dijet).log1p()),
         "quadjet": tuple(one.expand(-1, 3) for one in (pt_of(quadjet).log1p(), eta_of(quadjet), mass_of(quadjet).log1p())),
         "other": (pt.log1p(), eta, selected, mass.log1p()),
         "pair": (pair_mass.log1p(), pair_dphi, kind),

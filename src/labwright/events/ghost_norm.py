@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import silu
 
 EPSILON = 1e-5
 """Added to a variance before its root is taken."""
@@ -30,8 +31,8 @@ class Pixels(NamedTuple):
 class GhostLinear(nn.Module):
     """Normalise the features, then mix them: (ghosts, taps · inputs, pixels, events) → (ghosts, outputs, pixels, events), floats.
 
-    The running mean and spread follow the batches as buffers that are replaced, never written into, so that the module works
-    under ``torch.func.functional_call`` and ``vmap``: the changed buffers are then found in the dictionary of the call.
+    The running mean and spread follow the batches. Their buffer is replaced, never written into, so that the module works under
+    ``torch.func.functional_call`` and ``vmap``: the new buffer is then found in the dictionary of the call.
 
     Args:
         inputs: features of a pixel.
@@ -42,8 +43,8 @@ class GhostLinear(nn.Module):
         bias: add a learned number to each output.
     """
 
-    mean: Tensor
-    spread: Tensor
+    statistics: Tensor
+    """Running mean and spread, (2, inputs)."""
 
     def __init__(self, inputs: int, outputs: int, *, taps: int = 1, mirrored: bool = True, bias: bool = True) -> None:
         super().__init__()
@@ -53,8 +54,7 @@ class GhostLinear(nn.Module):
         rows = outputs // 2 if mirrored else outputs
         self.weight = nn.Parameter(torch.empty(rows, taps * inputs).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(outputs).uniform_(-bound, bound)) if bias else None
-        self.register_buffer("mean", torch.zeros(inputs))
-        self.register_buffer("spread", torch.ones(inputs))
+        self.register_buffer("statistics", _standard(inputs))
 
     def forward(self, pixels: Tensor, live: bool = False, present: Tensor | None = None) -> Tensor:
         """Normalise by the batch's own statistics (``live``), or by the running ones.
@@ -71,8 +71,7 @@ class GhostLinear(nn.Module):
 class GhostNorm(nn.Module):
     """Normalise the features, then scale and shift each: the shape stays."""
 
-    mean: Tensor
-    spread: Tensor
+    statistics: Tensor
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -80,8 +79,7 @@ class GhostNorm(nn.Module):
         self.momentum = MOMENTUM
         self.scale = nn.Parameter(torch.ones(features))
         self.shift = nn.Parameter(torch.zeros(features))
-        self.register_buffer("mean", torch.zeros(features))
-        self.register_buffer("spread", torch.ones(features))
+        self.register_buffer("statistics", _standard(features))
 
     def forward(self, pixels: Tensor, live: bool = False, present: Tensor | None = None) -> Tensor:
         """As ``GhostLinear.forward``."""
@@ -93,66 +91,99 @@ def normalised_linear(
 ) -> Tensor:
     """``weight`` (outputs, taps · inputs) times the normalised pixels plus ``bias`` (outputs,); ``norm`` keeps the running statistics."""
     ghosts, _, width, events = pixels.shape
-    flat = pixels.reshape(ghosts, -1, width * events)
     if live:
         if present is None:
-            count = flat.new_full((ghosts, 1), norm.taps * width * events)
+            count = pixels.new_full((ghosts, 1), norm.taps * width * events)
         else:
-            count = norm.taps * present.reshape(ghosts, -1).sum(1, keepdim=True).clamp_min(1.0)
-        result, mean, spread = _LiveLinear.apply(flat, weight, bias, count, norm.taps)
-        norm.mean = torch.lerp(norm.mean, mean.detach().mean(0), norm.momentum)
-        norm.spread = torch.lerp(norm.spread, spread.detach().mean(0), norm.momentum)
-    else:
-        folded = weight / norm.spread.repeat(norm.taps)
-        shift = bias - folded @ norm.mean.repeat(norm.taps)
-        result = torch.baddbmm(shift[:, None], folded.expand(ghosts, -1, -1), flat)
-    return result.reshape(ghosts, -1, width, events)
+            count = norm.taps * present.sum((2, 3)).clamp_min(1.0)
+        result, statistics = _LiveLinear.apply(pixels, weight, bias, count, norm.taps)
+        norm.statistics = torch.lerp(norm.statistics, statistics.mean(0), norm.momentum)
+        return result
+    mean, spread = norm.statistics.repeat(1, norm.taps)
+    # The mean is not folded into the bias: of a year, say, nothing but rounding would be left.
+    centred = (pixels - mean[:, None, None]).flatten(2)
+    return torch.baddbmm(bias[:, None], (weight / spread).expand(ghosts, -1, -1), centred).unflatten(2, (width, events))
 
 
 class _LiveLinear(torch.autograd.Function):
     """The live case with its derivative by hand: autograd would walk over the pixels twice as often.
 
     Mean and spread are folded into the matrix of each ghost batch, so that the normalised pixels are never written. What the derivative
-    needs of them follows from the small product of its own with the pixels.
+    needs of them follows from its own small product with the pixels.
     """
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(pixels: Tensor, weight: Tensor, bias: Tensor, count: Tensor, taps: int) -> tuple[Tensor, Tensor, Tensor]:
-        total = _over_taps(pixels.sum(2), taps)
-        squares = _over_taps(torch.linalg.vector_norm(pixels, dim=2).square(), taps)
-        mean = total / count
-        spread = (squares / count - mean.square()).clamp_min(0.0).add(EPSILON).sqrt()
-        folded = weight / spread.repeat(1, taps)[:, None]
-        shift = bias[:, None] - folded @ mean.repeat(1, taps)[:, :, None]
-        return torch.baddbmm(shift, folded, pixels), mean, spread
+    def forward(pixels: Tensor, weight: Tensor, bias: Tensor, count: Tensor, taps: int) -> tuple[Tensor, Tensor]:
+        flat = pixels.flatten(2)
+        mean = _over_taps(flat.sum(2), taps) / count
+        squares = _over_taps(torch.linalg.vector_norm(flat, dim=2).square(), taps) / count
+        spread = torch.addcmul(squares, mean, mean, value=-1).clamp_min(0.0).add(EPSILON).sqrt()
+        folded = weight / _each_tap(spread, taps)[:, None]
+        shift = torch.baddbmm(bias[:, None], folded, _each_tap(mean, taps)[:, :, None], alpha=-1)
+        result = torch.baddbmm(shift, folded, flat).view(len(pixels), len(weight), *pixels.shape[2:])
+        return result, torch.stack((mean, spread), 1)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
         pixels, weight, _, count, ctx.taps = inputs
-        _, mean, spread = output
-        ctx.mark_non_differentiable(mean, spread)
-        ctx.save_for_backward(pixels, weight, count, mean, spread)
+        ctx.mark_non_differentiable(output[1])
+        ctx.save_for_backward(pixels, weight, count, output[1])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        gradient = gradients[0]
-        pixels, weight, count, mean, spread = ctx.saved_tensors
+        pixels, weight, count, statistics = ctx.saved_tensors
         taps = ctx.taps
-        wide_mean, inverse = mean.repeat(1, taps), spread.reciprocal().repeat(1, taps)
+        gradient, flat = gradients[0].flatten(2), pixels.flatten(2)
+        mean, inverse = _each_tap(statistics[:, 0], taps), _each_tap(statistics[:, 1].reciprocal(), taps)
         into_bias = gradient.sum(2)
-        into_weight = torch.bmm(gradient, pixels.transpose(1, 2)) - into_bias[:, :, None] * wide_mean[:, None]
-        into_weight = into_weight * inverse[:, None]
-        # The mean and the spread depend on the pixels as well: two numbers for each ghost batch and feature.
-        by_mean = (_over_taps(into_bias @ weight, taps) / count).repeat(1, taps)
-        by_spread = (_over_taps((weight * into_weight).sum(1), taps) / count).repeat(1, taps)
-        slope = -by_spread * inverse.square()
-        level = -by_mean * inverse - slope * wide_mean
-        folded = weight * inverse[:, None]
-        into_pixels = torch.baddbmm(level[:, :, None], folded.transpose(1, 2), gradient) + slope[:, :, None] * pixels
-        return into_pixels, into_weight.sum(0), into_bias.sum(0), None, None
+        # Product with the normalised pixels.
+        into_weight = torch.baddbmm(torch.bmm(gradient, flat.mT), into_bias[:, :, None], mean[:, None], alpha=-1) * inverse[:, None]
+        # Mean and spread depend on the pixels as well: two numbers for each ghost batch and feature.
+        by_mean = _each_tap(_over_taps(into_bias @ weight, taps) / count, taps)
+        by_spread = _each_tap(_over_taps((weight * into_weight).sum(1), taps) / count, taps)
+        slope = by_spread * inverse.square()
+        level = torch.addcmul(slope * mean, by_mean, inverse, value=-1)
+        into_pixels = torch.addcmul(level[:, :, None], slope[:, :, None], flat, value=-1)
+        into_pixels.baddbmm_((weight * inverse[:, None]).mT, gradient)
+        return into_pixels.view(pixels.shape), into_weight.sum(0), into_bias.sum(0), None, None
+
+
+def active(pixels: Tensor, present: Tensor | None) -> Tensor:
+    """SiLU of the pixels, 0 where nothing is present."""
+    if present is None:
+        return silu(pixels)
+    result: Tensor = _ActiveWherePresent.apply(pixels, present)
+    return result
+
+
+class _ActiveWherePresent(torch.autograd.Function):
+    """Two operations that share their memory: what is largest in a network is not written twice."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(pixels: Tensor, present: Tensor) -> Tensor:
+        return silu(pixels).mul_(present)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        pixels, present = ctx.saved_tensors
+        return torch.ops.aten.silu_backward(gradients[0], pixels).mul_(present), None
 
 
 def _over_taps(values: Tensor, taps: int) -> Tensor:
-    return values.reshape(len(values), taps, -1).sum(1)
+    return values if taps == 1 else values.unflatten(1, (taps, -1)).sum(1)
+
+
+def _each_tap(values: Tensor, taps: int) -> Tensor:
+    return values if taps == 1 else values.repeat(1, taps)
+
+
+def _standard(features: int) -> Tensor:
+    return torch.stack((torch.zeros(features), torch.ones(features)))

@@ -15,11 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from labwright.events import attention
 from labwright.events import pair_features as physics
-from labwright.events.attention import Attention
-from labwright.events.ghost_norm import GhostLinear, Pixels
+from labwright.events.ghost_norm import GhostLinear, GhostNorm, Pixels, active
 from labwright.events.pair_features import Jets, Momenta, Pairs
 
+HEADS = 2
 FEATURES = {"jet": 4, "dijet": 4, "quadjet": 3, "other": 4, "pair": 3}
 
 
@@ -87,11 +88,10 @@ class HCR(nn.Module):
             assert present is not None
             assert known is not None
             sizes = [known.shape[2] - 6 * present.shape[2], 6 * present.shape[2]]
-            among, across = (silu(embedded["pair"]) * known).split(sizes, dim=2)
-            known_among, known_across = known.split(sizes, dim=2)
-            others = silu(embedded["other"]) * present
-            others = self.among_jets(others, others, among, known_among, (present, present), live) * present
-            dijets = self.to_dijets(dijets, others, across, known_across, (None, present), live)
+            among, across = map(Pixels, active(embedded["pair"], known).split(sizes, 2), known.split(sizes, 2))
+            jets = Pixels(active(embedded["other"], present), present)
+            jets = Pixels(self.among_jets(jets, jets, among, live) * present, present)
+            dijets = self.to_dijets(Pixels(dijets), jets, across, live)
         quadjets = self.quadjets(dijets, embedded["quadjet"], live)
         views = self.choose(quadjets, live)
         event = (quadjets * views.softmax(2)).sum(2, keepdim=True)
@@ -99,9 +99,7 @@ class HCR(nn.Module):
 
     def _embedded(self, name: str, pixels: Pixels, extra: Tensor | None, live: bool) -> Tensor:
         values = self.embed[name](pixels.values)
-        values = silu(values if extra is None else values + extra)
-        if pixels.present is not None:
-            values = values * pixels.present
+        values = active(values if extra is None else values + extra, pixels.present)
         result: Tensor = self.mix[name](values, live, pixels.present)
         return result
 
@@ -138,6 +136,37 @@ class QuadjetBlock(nn.Module):
         return silu(self.second(_symmetric_triplets(dijets, silu(result)), live) + quadjets)
 
 
+class Attention(nn.Module):
+    """Two heads without projections. The features of a pair are added to the product of query and value, and to the value passed on."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.query, self.value, self.pair = GhostNorm(width), GhostNorm(width), GhostNorm(width)
+        self.score = GhostNorm(HEADS)
+        self.mix = GhostLinear(width, width)
+
+    def forward(self, queries: Pixels, values: Pixels, pairs: Pixels, live: bool) -> Tensor:
+        """Queries that have looked at the values, (…, queries, events).
+
+        Args:
+            queries: (…, queries, events).
+            values: (…, values, events).
+            pairs: (…, queries · values, events), or, where the values are the queries, the pairs among them.
+        """
+        count = values.values.shape[2]
+        among = pairs.values.shape[2] != queries.values.shape[2] * count
+        assert pairs.present is not None
+        allowed = attention.allowed(pairs.present, count, among)
+        query, value, pair = (
+            norm(one.values, live, one.present).unflatten(1, (HEADS, -1))
+            for norm, one in ((self.query, queries), (self.value, values), (self.pair, pairs))
+        )
+        score = self.score(attention.scores(pair.sum(2), query, value, among) * allowed, live, allowed)
+        weight = attention.shares(score, allowed, count) * score.sigmoid()
+        passed = active(attention.mixed(weight, pair, value, among), queries.present)
+        return silu(self.mix(passed, live, queries.present) + queries.values)
+
+
 def _triplets(jets: Tensor, dijets: Tensor) -> Tensor:
     return torch.cat((jets[:, :, :6], jets[:, :, 6:], dijets), dim=1)
 
@@ -163,7 +192,7 @@ def _pairs_with_dijets(jets: Jets, dijets: Momenta, pairs: Pairs) -> Pixels:
     kind = torch.cat((torch.zeros_like(pairs.square), torch.ones_like(triple)), dim=1)
     mass = torch.cat((pairs.square.clamp_min(0.0).sqrt(), triple), dim=1)
     known = jets.present.index_select(1, pairs.first) * jets.present.index_select(1, pairs.second)
-    strangers = jets.present[:, None] * physics.strangers(jets.pt.shape[1], jets.pt.device)[..., None]
+    strangers = physics.strangers(jets)
     return Pixels(
         _stack(mass.log1p(), torch.cat((pairs.delta_phi, angle), dim=1), kind),
         torch.cat((known, strangers.flatten(1, 2)), dim=1)[:, None],

@@ -106,7 +106,7 @@ def load_models(folder: Path, which: Which = "best") -> Models:
     try:
         models = [member(one) for one in told["members"]]
         network = _NETWORK.validate_python(told["network"])
-        shape = len(told["classes"]), tuple(told["ancillary"]), int(told["other_jets"])
+        shape = len(told["classes"]), tuple(told["ancillary"])
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise DataError("model.json does not describe a network and its members", where=str(folder)) from error
     networks = []

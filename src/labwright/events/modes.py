@@ -66,7 +66,7 @@ def choose(options: TrainOptions, events: PackedEvents, least: int, members: int
 
 def _seconds(options: TrainOptions, events: PackedEvents, size: int, ghosts: int, members: int, device: torch.device) -> float:
     """Of a forward and a backward pass of so many members, on ``size`` events each; the best of some."""
-    shape = len(events.classes), events.ancillary_names, events.other_jets.shape[1]
+    shape = len(events.classes), events.ancillary_names
     stack = Stack([build(options.network, *shape) for _ in range(members)]).to(device).train()
     stack.set_ghosts(ghosts)
     rows = torch.arange(members * size).view(members, size) % events.n

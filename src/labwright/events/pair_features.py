@@ -72,7 +72,7 @@ def jets(can_jets: Tensor, other_jets: Tensor, ghosts: int = 1) -> Jets:
         ghosts: divides the batch.
     """
     chosen, other = (
-        one.unflatten(0, (ghosts, -1)).permute(3, 0, 2, 1).contiguous() for one in (can_jets.float(), other_jets.float())
+        one.unflatten(0, (ghosts, -1)).permute(3, 0, 2, 1).contiguous() for one in (can_jets, other_jets)
     )
     there = other[4] >= 0
     other = torch.where(there, other, 0.0)
@@ -118,14 +118,19 @@ def dijets(of: Jets, among: Pairs) -> Momenta:
     """The six dijets, in the order of ``DIJETS``."""
     first, second = among.first[:6], among.second[:6]
     px, py, pz = (one.index_select(1, first) + one.index_select(1, second) for one in (of.px, of.py, of.pz))
-    return _momenta(px, py, pz, among.square[:, :6])
+    return momenta(px, py, pz, among.square[:, :6])
 
 
 def quadjet(of: Jets, among: Pairs) -> Momenta:
     """The four chosen jets together."""
     px, py, pz = (one[:, :4].sum(1, keepdim=True) for one in (of.px, of.py, of.pz))
     square = among.square[:, :6].sum(1, keepdim=True) - 2.0 * of.mass[:, :4].square().sum(1, keepdim=True)
-    return _momenta(px, py, pz, square)
+    return momenta(px, py, pz, square)
+
+
+def strangers(of: Jets) -> Tensor:
+    """1 where a jet is there and no part of a dijet, (ghosts, 6, n, events)."""
+    return of.present[:, None] * _outside(of.pt.shape[1], of.pt.device)[..., None]
 
 
 def triple_mass(of: Jets, among: Pairs) -> Tensor:
@@ -151,12 +156,13 @@ def angle_to_quadjet(of: Jets, one: Jets | Momenta, whole: Momenta) -> Tensor:
 
 def ancillary(values: Tensor, names: Sequence[str], ghosts: int = 1) -> Tensor:
     """Further inputs of an event, (batch, names) → (ghosts, names, 1, events); the number of jets goes in as ln(n - 3)."""
-    columns = values.float().unflatten(0, (ghosts, -1)).transpose(1, 2).unbind(1)
+    columns = values.unflatten(0, (ghosts, -1)).transpose(1, 2).unbind(1)
     changed = [(one - 3).clamp_min(1.0).log() if name == "n_selected" else one for name, one in zip(names, columns, strict=True)]
     return torch.stack(changed, 1)[:, :, None]
 
 
-def _momenta(px: Tensor, py: Tensor, pz: Tensor, square: Tensor) -> Momenta:
+def momenta(px: Tensor, py: Tensor, pz: Tensor, square: Tensor) -> Momenta:
+    """Sums of jets by their momentum and their mass squared."""
     pt = torch.hypot(px, py)
     return Momenta(pt, (pz / pt.clamp_min(1e-6)).asinh(), square.clamp_min(0.0).sqrt(), px, py)
 
@@ -196,7 +202,7 @@ def dijet_jet_indices(count: int, device: torch.device) -> tuple[Tensor, Tensor]
 
 
 @cache
-def strangers(count: int, device: torch.device) -> Tensor:
+def _outside(count: int, device: torch.device) -> Tensor:
     """1 where a jet is no part of a dijet, float32 (6, count)."""
     table = [[float(jet not in dijet) for jet in range(count)] for dijet in DIJETS]
     return torch.tensor(table, device=device)

@@ -98,7 +98,7 @@ class EventsTask:
         """First weights, and what it learns of its events before any gradient."""
         torch.manual_seed(seed)
         events = self.events
-        network = build(self.options.network, len(events.classes), events.ancillary_names, events.other_jets.shape[1])
+        network = build(self.options.network, len(events.classes), events.ancillary_names)
         prepare(network, *(one[rows.train] for one in (events.can_jets, events.other_jets, events.ancillary)))
         return network
 
