@@ -145,8 +145,8 @@ class _LiveLinear(torch.autograd.Function):
         by_spread = _each_tap(_over_taps((weight * into_weight).sum(1), taps) / count, taps)
         slope = by_spread * inverse.square()
         level = torch.addcmul(slope * mean, by_mean, inverse, value=-1)
-        into_pixels = torch.addcmul(level[:, :, None], slope[:, :, None], flat, value=-1)
-        into_pixels.baddbmm_((weight * inverse[:, None]).mT, gradient)
+        into_pixels = torch.baddbmm(level[:, :, None], (weight * inverse[:, None]).mT, gradient)
+        into_pixels = torch.addcmul(into_pixels, slope[:, :, None], flat, value=-1)
         return into_pixels.view(pixels.shape), into_weight.sum(0), into_bias.sum(0), None, None
 
 
