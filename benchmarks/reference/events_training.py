@@ -152,7 +152,7 @@ def symmetric_triplets(dijets: Tensor, quadjets: Tensor) -> Tensor:
 
 
 def features(can_jets: Tensor, other_jets: Tensor, ancillary: Tensor) -> dict[str, Tensor]:
-    """All inputs, in double four-momenta: (events, features, pixels)."""
+    """All inputs, of four-momenta in double precision: (events, features, pixels)."""
     can, other = can_jets.double(), other_jets.double()
     sign = torch.where(can[:, :1, 1] < 0, -1.0, 1.0)
     jets = torch.cat((can, other[..., :4]), dim=1)
@@ -205,5 +205,5 @@ def features(can_jets: Tensor, other_jets: Tensor, ancillary: Tensor) -> dict[st
         "other": (pt.log1p(), eta, selected, mass.log1p()),
         "pair": (pair_mass.log1p(), pair_dphi, kind),
     }
-    result = {name: torch.stack([one.float() for one in stack], dim=1) for name, stack in stacks.items()}
+    result = {name: torch.stack([one.to(can_jets.dtype) for one in stack], dim=1) for name, stack in stacks.items()}
     return result | {"ancillary": extra[..., None], "present": present[:, None], "apart": apart[:, None], "once": once[:, None]}

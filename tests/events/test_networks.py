@@ -47,7 +47,8 @@ def events(count: int, seed: int, others: int = OTHERS) -> Events:
 
     def jets(number: int, least: float) -> np.ndarray:
         pt = least + drawn.exponential(60.0, (count, number))
-        return np.stack((pt, drawn.uniform(-2.5, 2.5, pt.shape), drawn.uniform(-np.pi, np.pi, pt.shape), drawn.uniform(0, 0.3, pt.shape) * pt), 2)
+        eta, phi, share = drawn.uniform(-2.5, 2.5, pt.shape), drawn.uniform(-np.pi, np.pi, pt.shape), drawn.uniform(0, 0.3, pt.shape)
+        return np.stack((pt, eta, phi, share * pt), axis=2)
 
     can, other = jets(4, 40.0), jets(others, 20.0)
     other = np.concatenate((other, drawn.integers(0, 2, (count, others, 1))), axis=2)
@@ -185,7 +186,9 @@ def test_three_stacked_networks_learn_what_three_single_ones_do(any_network: nn.
     kind.train(mode == "train")
     kind.ghosts = 4  # type: ignore[assignment]
 
-    def loss(parameters: dict[str, Tensor], buffers: dict[str, Tensor], inputs: tuple[Tensor, ...], label: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(
+        parameters: dict[str, Tensor], buffers: dict[str, Tensor], inputs: tuple[Tensor, ...], label: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         state = {**parameters, **buffers}
         logits, views = functional_call(kind, state, inputs)
         return cross_entropy(logits, label) + views.square().mean(), {name: state[name] for name in buffers}

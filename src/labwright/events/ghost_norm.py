@@ -129,6 +129,7 @@ class _LiveLinear(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
         pixels, weight, _, count, ctx.taps = inputs
         ctx.mark_non_differentiable(output[1])
+        ctx.set_materialize_grads(False)
         ctx.save_for_backward(pixels, weight, count, output[1])
 
     @staticmethod

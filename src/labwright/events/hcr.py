@@ -27,7 +27,8 @@ FEATURES = {"jet": 4, "dijet": 4, "quadjet": 3, "other": 4, "pair": 3}
 class HCR(nn.Module):
     """(can_jets, other_jets, ancillary) → (class logits, view logits).
 
-    With width 8, four ancillary inputs and 2, 3, 4, 5 classes it has 1034, 1043, 1052, 1061 parameters, without attention 726, 735, 744, 753.
+    With width 8, four ancillary inputs and 2, 3, 4, 5 classes it has 1034, 1043, 1052, 1061 parameters, and 726, 735, 744, 753
+    without attention.
 
     Args:
         classes: logits to give.

@@ -64,17 +64,19 @@ def prepare(network: nn.Module, can_jets: Tensor, other_jets: Tensor, ancillary:
     inputs = cast(Inputs, network.inputs)
     embeddings = cast(Mapping[str, GhostLinear], network.embed)
     sums: dict[str, Tensor] = {}
-    chunks = [[one.to(device) for one in chunk] for chunk in zip(*(one.split(CHUNK_EVENTS) for one in (can_jets, other_jets, ancillary)), strict=True)]
-    for chunk in chunks:
+    columns = can_jets, other_jets, ancillary
+    for start in range(0, len(can_jets), CHUNK_EVENTS):
+        chunk = [one[start : start + CHUNK_EVENTS].to(device) for one in columns]
         for name, pixels in inputs(chunk[0], chunk[1], chunk[2]).items():
-            sums[name] = sums.get(name, torch.zeros(())) + _sums(pixels)
+            new = _sums(pixels)
+            sums[name] = sums[name] + new if name in sums else new
     for name, (count, total, squares) in sums.items():
         mean = total / count
         spread = (squares / count - mean.square()).clamp_min(0.0).sqrt()
         spread = torch.where(spread > CONSTANT * (1.0 + mean.abs()), spread, 1.0)
         embeddings[name].statistics = torch.stack((mean, spread)).to(embeddings[name].statistics)
     with _settling(network, frozen=set(embeddings.values())):
-        network(*chunks[0])
+        network(*(one[:CHUNK_EVENTS].to(device) for one in columns))
 
 
 def _sums(pixels: Pixels) -> Tensor:

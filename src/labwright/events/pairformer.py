@@ -196,7 +196,8 @@ def _triples(jets: Jets, dijets: Momenta, pairs: Pairs) -> Pixels:
     """Of each dijet with each jet: mass of the three, angle, distance in eta."""
     angle = physics.angle(dijets.px[:, :, None], dijets.py[:, :, None], jets.px[:, None], jets.py[:, None])
     delta_eta = (dijets.eta[:, :, None] - jets.eta[:, None]).abs()
-    return Pixels(_stack(physics.triple_mass(jets, pairs).log1p(), angle, delta_eta).flatten(2, 3), physics.strangers(jets).flatten(1, 2)[:, None])
+    values = _stack(physics.triple_mass(jets, pairs).log1p(), angle, delta_eta)
+    return Pixels(values.flatten(2, 3), physics.strangers(jets).flatten(1, 2)[:, None])
 
 
 def _views(dijets: Momenta) -> Tensor:
