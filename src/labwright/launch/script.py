@@ -63,7 +63,8 @@ def lines(
 
 def python(site: Site) -> str:
     """The interpreter of the payload, as the site has it; it may hold variables of the execute side."""
-    return need(site.python, "python", site) or (site.container.python if site.in_container else sys.executable)
+    inside = need(site.container.python, "container.python", site) if site.in_container else sys.executable
+    return need(site.python, "python", site) or inside
 
 
 def environment(site: Site, extra: Mapping[str, str]) -> list[str]:
