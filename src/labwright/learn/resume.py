@@ -82,14 +82,19 @@ def origin_files(options: FitOptions, part: Part) -> list[RawFile]:
     return []
 
 
-def joules_before(job: Job[Any], state: State) -> float:
+def joules_before(job: Job[Any], state: State, *, leads: bool = True) -> float:
     """Joules of the earlier attempts: by the journal, which knows what a killed one used after its last checkpoint.
 
-    The state may know more of one that was killed right after a checkpoint and before the next record.
+    The state may know more of one that was killed right after a checkpoint and before the next record. Of several ranks
+    the leading one counts for all.
     """
+    if not leads:
+        return 0.0
     me = socket.gethostname(), os.getpid()
     own = [record["file"] for record in job.run.records("start") if (record["host"], record["pid"]) == me][-1:]
-    earlier = [record["joules"] or 0.0 for record in job.run.records("energy") if not own or record["file"] < own[0]]
+    # All ranks of an attempt have its number, with which the names of their files begin.
+    number = own[0].partition("-")[0] if own else "~"
+    earlier = [record["joules"] or 0.0 for record in job.run.records("energy") if record["file"].partition("-")[0] < number]
     return max(state.joules or 0.0, sum(earlier))
 
 
