@@ -24,7 +24,8 @@ from labwright.runs.usage import Sampler
 class Attempt:
     """What one process writes about its work on a run. Open with :func:`attempt`."""
 
-    def __init__(self, journal: Journal, energy: Energy, terminal: int | None) -> None:
+    def __init__(self, number: int, journal: Journal, energy: Energy, terminal: int | None) -> None:
+        self.number = number
         self.journal = journal
         self.energy = energy
         self.terminal = terminal
@@ -40,15 +41,23 @@ class Attempt:
         """Write to the log and not to the terminal."""
         _append(self.journal.path.with_suffix(".log"), text)
 
-    def _write_end(self) -> None:
+    def write_end(self) -> None:
+        """Write how the attempt ends; called when the block is left."""
         self.journal.record("end", code=int(self.code), reason=self.reason)
         sys.stdout.flush()
         self.note(f"# ended with exit code {int(self.code)}{': ' + self.reason if self.reason else ''}")
 
 
 @contextmanager
-def attempt(run: Run, *, share: str = "0/1", rank: int = 0, quiet: bool = False) -> Iterator[Attempt]:
+def attempt(run: Run, *, share: str = "0/1", rank: int = 0, number: int | None = None, quiet: bool = False) -> Iterator[Attempt]:
     """Open a new attempt on ``run``: journal, log, energy and usage run for the time of the block.
+
+    Args:
+        run: the run folder.
+        share: which parts this process works on.
+        rank: of a process that trains together with others; all have the attempt's number, which the first one takes.
+        number: the attempt's; the next free one by default.
+        quiet: keep the log, show nothing.
 
     Raises:
         FaultError: the disk is full or the folder cannot be written.
@@ -56,24 +65,27 @@ def attempt(run: Run, *, share: str = "0/1", rank: int = 0, quiet: bool = False)
     folder = run.folder / "journal"
     with contextlib.ExitStack() as stack:
         with disk_said(folder):
-            number, journal = _create(folder, share, rank)
+            number, journal = _create(folder, share, rank, number)
             stack.callback(_without_disk, journal.close)
             kept = journal.path.with_suffix(".log")
             _append(kept, _head(run, number))
             before = stack.enter_context(log.kept(kept, show=not quiet))
-            energy = Energy(journal.record)
-            current = Attempt(journal, energy, before if not quiet and os.isatty(before) else None)
+            # The first rank of a node reads its meters; they see the others too.
+            energy = Energy(journal.record, meters=() if rank > 0 and os.environ.get("LOCAL_RANK", "0") != "0" else None)
+            current = Attempt(number, journal, energy, before if not quiet and os.isatty(before) else None)
             sampler = Sampler(journal.record, energy)
             # Left in the other order; on a full disk the last records are lost, but not the sentence that says so.
-            for last in (current._write_end, energy.close, sampler.stop):
+            for last in (current.write_end, energy.close, sampler.stop):
                 stack.callback(_without_disk, last)
             journal.record("start", attempt=number, share=share, rank=rank, pid=os.getpid(), host=socket.gethostname(), argv=sys.argv)
             sampler.start()
         yield current
 
 
-def _create(folder: Path, share: str, rank: int) -> tuple[int, Journal]:
+def _create(folder: Path, share: str, rank: int, number: int | None) -> tuple[int, Journal]:
     worker = "" if (share, rank) == ("0/1", 0) else f"-{share.replace('/', 'of')}-{rank}"
+    if number is not None:
+        return number, Journal(folder / f"{number:04d}{worker}.jsonl")
     taken = [int(path.stem.partition("-")[0]) for path in folder.glob("[0-9]*.jsonl")]
     number = max(taken, default=0) + 1
     while True:

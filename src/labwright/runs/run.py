@@ -114,8 +114,8 @@ class Run:
         return (time.time() if now is None else now) - max(times) if times else None
 
     def attempts(self) -> int:
-        """How many processes have worked on the run."""
-        return len(list((self.folder / "journal").glob("*.jsonl")))
+        """How many attempts were made; processes that train together make one."""
+        return len({path.stem.partition("-")[0] for path in (self.folder / "journal").glob("*.jsonl")})
 
     def findings(self) -> list[dict[str, Any]]:
         """What the run found in the data, each once: code, severity, place, text.
@@ -177,14 +177,19 @@ class Run:
 
 def newest_by_worker(last: Iterable[tuple[str, dict[str, Any] | None]]) -> dict[str, dict[str, Any]]:
     """The last records of journal files (stem, record), oldest file first → those of :meth:`Run.last_records`."""
-    newest: dict[str, dict[str, Any]] = {}
+    newest: dict[str, tuple[str, dict[str, Any]]] = {}
     for stem, record in last:
         if record is not None:
-            worker = stem.partition("-")[2]
-            # Unlike counts of shares never work at a time (parts.claims): what went before another count is over.
-            newest = {other: one for other, one in newest.items() if _count(other) == _count(worker)}
-            newest[worker] = record
-    return newest
+            number, _, worker = stem.partition("-")
+            # Unlike counts of shares never work at a time (parts.claims), and ranks work together under one number:
+            # what went before another count, or before a newer attempt on the same share, is over.
+            newest = {
+                other: one
+                for other, one in newest.items()
+                if _share(other)[1] == _share(worker)[1] and (_share(other) != _share(worker) or one[0] == number)
+            }
+            newest[worker] = (number, record)
+    return {worker: record for worker, (_, record) in newest.items()}
 
 
 def state_by_journal(last: Mapping[str, Mapping[str, Any]], now: float) -> str:
@@ -214,6 +219,7 @@ def _runs(folder: Path) -> Iterator[Run]:
                 continue
 
 
-def _count(worker: str) -> str:
-    """The count of shares in ``2of8-0``."""
-    return worker.partition("of")[2].partition("-")[0]
+def _share(worker: str) -> tuple[str, str]:
+    """Index and count of the share in ``2of8-0``, of which the whole run is ``0of1``."""
+    index, _, count = (worker.partition("-")[0] or "0of1").partition("of")
+    return index, count
