@@ -53,6 +53,18 @@ class Ground:
                 shutil.copytree(run.folder, runs / run.name)
         return runs
 
+    def prepared(self) -> tuple[Path, Path]:
+        """A folder for runs in which a training is described and not begun, and the folder of its run."""
+        runs = self.case("train")
+        train = training(self.unbroken)
+        (runs / train.name).mkdir()
+        shutil.copy(train.folder / "step.json", runs / train.name)
+        return runs, runs / train.name
+
+    def step(self, run: Path, *words: str, fault: str = "", before: Callable[[], None] | None = None) -> Command:
+        """Start ``labwright step`` on a run."""
+        return Command(["step", run, *words], self.folder / f"said-{next(_numbers)}", fault=fault, before=before)
+
     def start(self, runs: Path, *sets: str, fault: str = "", before: Callable[[], None] | None = None) -> Command:
         """Start ``labwright run`` on the study, with its runs in ``runs``."""
         options = [word for one in (*OPTIONS, *sets) for word in ("--set", one)]
