@@ -249,6 +249,16 @@ VERBS: tuple[Verb, ...] = (
         "labwright attach study.yaml train -- nvidia-smi",
     ),
     Verb(
+        "shell",
+        LOOK,
+        "open the container of a site, or its set-up shell, as a job script does before the payload",
+        (
+            Argument("site", "slurm, htcondor, local, or a site: a name or a file", "SITE", "site"),
+            Argument("command", "what to run there, after `--`; a shell by default", "-- COMMAND", "command", times="*"),
+        ),
+        "labwright shell lpc -- python3 -m labwright doctor",
+    ),
+    Verb(
         "watch",
         LOOK,
         "a live page about the runs of studies, in the browser",
