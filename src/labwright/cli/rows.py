@@ -51,17 +51,20 @@ def planned(arguments: argparse.Namespace, resolved: Sequence[Study], step: str 
     return [(study, plan(study, runs=runs, chosen=places.chosen(arguments, study), steps=[step] if step else None)) for study in resolved]
 
 
-def prepared(arguments: argparse.Namespace, on: str | None, gpus: str | None = None) -> Prepared:
+def prepared(arguments: argparse.Namespace, on: str | None, *, gpus: str | None = None, kind: str | None = None) -> Prepared:
     """What would be queued for the study, or the sweep, of the command line; all that would be refused is refused here.
 
     Args:
         on: the site; None for the study's own.
         gpus: ``--gpu``.
+        kind: a scheduler whose generic site is taken where ``on`` is None and the study's site is of another kind.
     """
     from labwright.launch.prepare import prepare, site_of
 
     resolved = list(studies(arguments).values())
     site = site_of(on, resolved[0])
+    if kind is not None and on is None and site.kind != kind:
+        site = site_of(kind, resolved[0])
     if gpus is not None:
         if site.kind != "local":
             todo = "Say in run.on.resources how many a step needs."

@@ -42,7 +42,7 @@ class Slurm:
                     # Slurm ends a job without a word whose output cannot be opened.
                     with publish.disk_said(run / "jobs"):
                         (run / "jobs").mkdir(parents=True, exist_ok=True)
-                ids[job.name] = _sbatch(submission.folder / f"{job.name}.sbatch", _dependency(job, ids))
+                ids[job.name] = _sbatch(submission.folder / f"{job.name}.sbatch", dependency(job, ids))
                 submission.queued(job.name, ids[job.name])
                 _check_reservation(ids[job.name], job.queue.reservation, site)
         except BaseException:
@@ -138,7 +138,7 @@ def _sbatch(script: Path, dependency: Sequence[str]) -> str:
     return id
 
 
-def _dependency(job: Job, ids: Mapping[str, str]) -> list[str]:
+def dependency(job: Job, ids: Mapping[str, str]) -> list[str]:
     """Options for the command line: ids are not known before."""
     kinds = {
         "afterok": [ids[after.job] for after in job.after if not after.each],

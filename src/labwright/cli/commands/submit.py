@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print what was queued, or with ``--dry-run`` the files."""
     if not arguments.study:
         raise CommandError("STUDY is missing", where="labwright submit", todo="`labwright help submit` shows how.")
-    prepared = rows.prepared(arguments, arguments.on, arguments.gpu)
+    prepared = rows.prepared(arguments, arguments.on, gpus=arguments.gpu)
     if arguments.dry_run:
         return _show(prepared, as_json=arguments.json)
     return _queue(prepared, arguments)
