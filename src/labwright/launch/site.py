@@ -8,10 +8,13 @@ with a sentence instead of being sent with a guess.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from importlib import resources as packaged
 from pathlib import Path
 from typing import Any, Literal
+
+import yaml
 
 from labwright.launch.container import Container
 from labwright.runs.errors import MissingError, StudyError
@@ -91,8 +94,10 @@ class Site(Options):
     """The least that a node can draw; a lower figure of the accounting is not believed."""
     max_watts: float = option(5000.0, gt=0, unit="W")
     """The most that a node can draw; a higher figure of the accounting is not believed."""
-    name: str = option("")
+    name: str = option("", exclude=True)
     """The name under which the site was asked for; set by the file's name."""
+    file: str = option("", exclude=True)
+    """The file that says all this; set when it is read."""
 
     def queue(self, step: str, *, gpu: bool) -> Queue:
         """The queue for a step; the step's own, else that of its kind, else the other kind's."""
@@ -121,7 +126,7 @@ def load_site(name: str, beside: Path | None = None) -> Site:
     site = build(Site, tree, "", path.parent, {}, mistakes)
     refuse(mistakes, str(path))
     assert isinstance(site, Site)
-    return site.model_copy(update={"name": path.stem})
+    return site.model_copy(update={"name": path.stem, "file": str(path)})
 
 
 def sites(beside: Path | None = None) -> dict[str, Path]:
@@ -142,9 +147,9 @@ def need(value: str, option_name: str, site: Site) -> str:
     if value == UNKNOWN:
         raise StudyError(
             f"{option_name} of site {site.name} is marked as unknown",
-            where=f"sites/{site.name}.yaml",
-            todo="Copy the site's file to ./sites and write the value that your group uses (`labwright site probe` finds some), "
-            "or remove the line.",
+            where=site.file or site.name,
+            todo=f"Copy that file to sites/{site.name}.yaml, write there what your group uses, or remove the line; "
+            "`labwright site probe` finds out what a login node tells.",
         )
     return value
 
@@ -152,6 +157,14 @@ def need(value: str, option_name: str, site: Site) -> str:
 def unknowns(site: Site) -> list[str]:
     """The options of a site that are marked as unknown, by path."""
     return [path for path, value in _leaves(site.model_dump(mode="json"), "") if value == UNKNOWN]
+
+
+def shown(site: Site) -> str:
+    """What a site says, beyond what is so by default, as the text of a site file; what is unknown stands out."""
+    said = site.model_dump(mode="json", exclude_defaults=True, exclude={"name"})
+    lines = yaml.safe_dump({"kind": site.kind, **said}, sort_keys=False, allow_unicode=True, width=1000).splitlines()
+    marked = [f"{line}  # not known: write it, or remove it" if re.search(rf"[:-] {UNKNOWN}$", line) else line for line in lines]
+    return "\n".join([f"# {site.name}: {site.file}", *marked]) + "\n"
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
