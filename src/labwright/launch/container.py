@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -203,12 +203,16 @@ def folders(container: Container, scratch: str) -> list[str]:
     return [f"{root}/{name}" for name in ("layers", "tmp", "home/.cache")]
 
 
-def prelude(container: Container, scratch: str) -> list[str]:
-    """Lines of a shell script before the words of :func:`argv`: folders, variables, and the program that is installed."""
+def prelude(container: Container, scratch: str, kept: Collection[str] = ()) -> list[str]:
+    """Lines of a shell script before the words of :func:`argv`: folders, variables, and the program that is installed.
+
+    ``kept`` are names of variables that were set on purpose.
+    """
     made = [f"mkdir -p {' '.join(map(expanding, folders(container, scratch)))}"] if folders(container, scratch) else []
     made += [f"export {name}={expanding(value)}" for name, value in environment(container, scratch).items()]
     if container.kind == "apptainer":
-        made += [f"unset {' '.join(TAKEN_OUT)}", "apptainer=$(command -v apptainer || command -v singularity) || {"]
+        taken_out = [name for name in TAKEN_OUT if name not in kept]
+        made += [f"unset {' '.join(taken_out)}", "apptainer=$(command -v apptainer || command -v singularity) || {"]
         made += [f"  echo {shlex.quote(_NO_PROGRAM)} >&2", "  exit 78", "}"]
     elif container.kind == "docker":
         made += ['me="$(id -u):$(id -g)"']

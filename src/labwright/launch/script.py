@@ -58,7 +58,7 @@ def lines(
         *_traps(),
         *(choice or _task(job, site, index)),
         *([f'exec >>"$home/jobs/{log}" 2>&1'] if log else []),
-        *_setup(site),
+        *setup(site),
         *environment(site, extra_env or {}),
         *before,
         *_there(site),
@@ -79,7 +79,7 @@ def environment(site: Site, extra: Mapping[str, str]) -> list[str]:
     if site.data_root:
         places = [f"{shlex.quote(here)}={expanding(need(there, 'data_root', site))}" for here, there in site.data_root.items()]
         made.append(f"export {VARIABLE}={':'.join(places)}")
-    return [*made, *containers.prelude(site.container, need(site.scratch, "scratch", site))]
+    return [*made, *containers.prelude(site.container, need(site.scratch, "scratch", site), kept={**site.env, **extra})]
 
 
 def deadline(job: Job, site: Site) -> dict[str, str]:
@@ -121,6 +121,7 @@ def ranks(count: int, interpreter: str) -> list[str]:
 
 def _traps() -> list[str]:
     return [
+        "# Signals go on to the payload, which saves what it has and leaves with 75.",
         "stop= child= caught=",
         # USR1, whatever came: it may be said twice, while a second TERM would end the payload before it has saved.
         'hand_on() { stop="$stop $1" caught=1; [ -z "$child" ] || kill -USR1 "$child" 2>/dev/null; }',
@@ -165,7 +166,7 @@ def _words(job: Job) -> str:
     return f'--share "{"$task" if len(job.runs) == 1 else f"$((task % {share.count}))"}/{share.count}"'
 
 
-def _setup(site: Site) -> list[str]:
+def setup(site: Site) -> list[str]:
     """The site's own lines; the first that fails is shown and ends the job with 78."""
     made = []
     for line in site.setup:
@@ -191,6 +192,7 @@ def _there(site: Site) -> list[str]:
 def _payload(job: Job, site: Site, start: str, follows: str, env: Iterable[str]) -> list[str]:
     words = [start, _inside(job, site, env), expanding(python(site)), "-m labwright", job.tasks[0].verb, '"$run"', follows]
     return [
+        "# The payload; a signal that came before it began is enough to leave it.",
         "code=75",
         'if [ -z "$stop" ]; then',
         f"  {' '.join(filter(None, words))} &",
