@@ -1,0 +1,111 @@
+"""The script that HTCondor starts for each task: pure text. It gets the name of a run, then what follows it in the payload.
+
+Where files travel, all that it makes lies in the job's own folder, caches too. HTCondor itself has started the container, if there is one.
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from labwright.launch import script
+from labwright.launch.container import Container
+from labwright.launch.htcondor_files import SANDBOX, kept_there, places, runs_folder, travels_whole
+from labwright.launch.job import Job
+from labwright.launch.site import Site, need
+from labwright.launch.words import expanding
+
+LAST = "last"
+"""The folder from which ``done.json`` comes home after all else."""
+BUSY_WITHIN_S = 60
+STOP_AFTER = "LABWRIGHT_STOP_AFTER_S"
+
+
+def render(job: Job, site: Site, place: Path) -> str:
+    """The text of ``<job>.sh``."""
+    inner = site.model_copy(
+        update={
+            "container": Container(),
+            "python": _python(site),
+            "scratch": need(site.scratch, "scratch", site) or SANDBOX,
+            "data_root": places(job, site),
+            "runs_root": site.runs_root if kept_there(job, site) else "",
+        }
+    )
+    body = script.lines(
+        job,
+        inner,
+        choice=_choice(job, site),
+        words='"$@"',
+        start="ranks" if job.ranks_per_node > 1 else "",
+        before=_arrived(job, site),
+        extra_env=_environment(job, site),
+    )
+    return "\n".join(
+        [
+            "#!/usr/bin/env bash",
+            f"# {job.name}: submission {place.name} to {site.name}; HTCondor calls it with a run's name and what to do of it",
+            *(script.ranks(job.ranks_per_node, inner.python) if job.ranks_per_node > 1 else []),
+            *body,
+            *_leaving(job, site),
+            'exit "$code"',
+            "",
+        ]
+    )
+
+
+def _python(site: Site) -> str:
+    if site.in_container or site.shared_files or site.python:
+        return script.python(site)
+    # The interpreter that runs now is not there.
+    return "python3"
+
+
+def _choice(job: Job, site: Site) -> list[str]:
+    """``$home`` is the run folder that HTCondor brings home, ``$run`` the one that is worked on."""
+    lines = ["name=$1", "shift"]
+    if site.shared_files:
+        lines += [f"home={shlex.quote(str(runs_folder(job)))}/$name"]
+    else:
+        lines += [f'cd "{SANDBOX}" || exit 70', "home=$PWD/$name"]
+    return [*lines, f"run={expanding(need(site.runs_root, 'runs_root', site))}/$name" if kept_there(job, site) else "run=$home"]
+
+
+def _environment(job: Job, site: Site) -> dict[str, str]:
+    made = script.deadline(job, site)
+    if not site.shared_files and not kept_there(job, site):
+        limits = [*map(int, made.values()), site.checkpoint_minutes * 60]
+        made = {STOP_AFTER: str(min(limits))}
+    # The home of a container's user may be anywhere, or not to be written.
+    return {"HOME": SANDBOX, **made} if site.in_container else made
+
+
+def _arrived(job: Job, site: Site) -> list[str]:
+    """What is done with the files that came along."""
+    if site.shared_files:
+        return []
+    if travels_whole(job, site):
+        # Logs of jobs grow on the submit side meanwhile: these copies are not to go back.
+        return ['rm -rf "$home/jobs"']
+    return [
+        'mkdir -p "$home/journal"',
+        'for file in step.json journal/*; do [ ! -e "$file" ] || [ -e "$home/$file" ] || cp "$file" "$home/$file" || exit 66; done',
+    ]
+
+
+def _leaving(job: Job, site: Site) -> list[str]:
+    lines = []
+    if site.shared_files or kept_there(job, site):
+        # A run that another process works on says 75 at once: it is not asked again and again.
+        lines.append(f'if [ "$code" -eq 75 ] && [ -z "$stop" ] && [ "$SECONDS" -lt {BUSY_WITHIN_S} ]; then sleep {BUSY_WITHIN_S}; fi')
+    if site.shared_files:
+        return lines
+    if not kept_there(job, site) and not travels_whole(job, site):
+        # What came along is at home already, and may have grown there.
+        lines.append('for file in step.json journal/*; do [ ! -e "$file" ] || rm -f "$home/$file"; done')
+    if job.tasks[0].verb == "step":
+        lines += [
+            f'mkdir -p "{LAST}/$name"',
+            f'[ ! -e "$home/done.json" ] || mv "$home/done.json" "{LAST}/$name/done.json"',
+        ]
+    return lines
