@@ -184,7 +184,7 @@ def _there(site: Site) -> list[str]:
         'mkdir -p "$run"',
         # By rename: other tasks of the array look for it too.
         'if [ ! -e "$run/step.json" ]; then',
-        '  new=$(mktemp "$run/.tmp-step.XXXXXX") && cp "$home/step.json" "$new" && mv "$new" "$run/step.json" || exit 66',
+        '  new=$(mktemp "$run/.tmp-step.XXXXXX") && cp -p "$home/step.json" "$new" && mv "$new" "$run/step.json" || exit 66',
         "fi",
     ]
 
