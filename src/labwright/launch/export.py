@@ -30,8 +30,9 @@ def export(prepared: Prepared, to: str, folder: Path | None = None) -> tuple[Pat
     texts = prepared.texts(place)
     create_runs(prepared)
     for run in {run for job in prepared.jobs for run in job.runs}:
-        # Schedulers end a job without a word whose output cannot be opened.
-        (run / "jobs").mkdir(exist_ok=True)
+        # Schedulers end a job without a word whose output cannot be opened, or whose files to take along are missing.
+        for name in ("jobs", "journal"):
+            (run / name).mkdir(exist_ok=True)
     write(texts, place)
     return place, list(texts), _lines(prepared.jobs, to, place)
 
@@ -42,8 +43,8 @@ def _lines(jobs: Sequence[Job], to: str, place: Path) -> list[str]:
         ids = {job.name: "$" + job.name.replace("-", "_") for job in jobs}
         words = {job.name: " ".join(["--parsable", *dependency(job, ids), shlex.quote(str(place / f"{job.name}.sbatch"))]) for job in jobs}
         return [f"{ids[name][1:]}=$(sbatch {text})" for name, text in words.items()]
-    if to == "dagman":
-        return [f"condor_submit_dag {shlex.quote(str(place / 'study.dag'))}"]
+    if to == "dagman" and len(jobs) > 1:
+        return [f"condor_submit_dag -usedagdir {shlex.quote(str(place / 'study.dag'))}"]
     lines = []
     for job in jobs:
         if job.after:

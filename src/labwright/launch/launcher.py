@@ -91,6 +91,15 @@ def render(kind: str, job: Job, site: Site, place: Path) -> Mapping[str, str]:
     return files
 
 
+def order(kind: str, jobs: Sequence[Job], place: Path) -> Mapping[str, str]:
+    """The files, by name, that order the jobs of a submission, where that is not said when they are queued: those of DAGMan."""
+    if kind != "htcondor":
+        return {}
+    from labwright.launch import dagman
+
+    return dagman.render(jobs, place)
+
+
 def call(*words: str, within_s: float = ANSWER_WITHIN_S, env: Mapping[str, str] | None = None, errors_too: bool = False) -> str:
     """What a scheduler's tool prints; with ``errors_too`` on both channels.
 

@@ -13,7 +13,7 @@ from labwright.data.findings import Finding
 from labwright.launch import registry, submission
 from labwright.launch.compose import Row, compose
 from labwright.launch.job import Job
-from labwright.launch.launcher import launcher, render
+from labwright.launch.launcher import launcher, order, render
 from labwright.launch.site import Site, load_site, need
 from labwright.launch.status import Placed, placed
 from labwright.parts.claims import Busy, busy
@@ -50,7 +50,7 @@ class Prepared:
         found: dict[str, str] = {}
         for job in self.jobs:
             found |= render(self.site.kind, job, self.site, place or self.place)
-        return found
+        return {**found, **order(self.site.kind, self.jobs, place or self.place)}
 
     @property
     def planned(self) -> list[Planned]:
