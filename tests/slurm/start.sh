@@ -96,7 +96,7 @@ SelectTypeParameters=CR_Core_Memory
 SchedulerType=sched/backfill
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,sched_min_interval=100000,bf_interval=1,bf_min_age_reserve=0
 SlurmdParameters=config_overrides
-SlurmdTimeout=6
+SlurmdTimeout=60
 ReturnToService=2
 KillWait=2
 MinJobAge=300
