@@ -96,7 +96,7 @@ def _htcondor(found: Probed) -> Iterator[str]:
     pool = found.pool
     if pool is not None:
         yield f"# {pool.machines} machines; {pool.with_gpu} with GPUs, {pool.with_docker} run Docker, {pool.with_apptainer} Apptainer;"
-        yield f"# {pool.sharing_files} share a file system with this one. The largest has {pool.most_cpus} CPUs and {pool.most_memory_gb:g} GB."
+        yield f"# {pool.sharing_files} share files with this one. The largest has {pool.most_cpus} CPUs and {pool.most_memory_gb:g} GB."
     shared = pool is not None and pool.machines > 0 and pool.sharing_files == pool.machines
     yield f"shared_files: {json.dumps(shared)}"
     if not shared:

@@ -20,7 +20,7 @@ from labwright.parts.shares import Share
 from labwright.runs.errors import FaultError
 from labwright.study.elsewhere import VARIABLE, moved
 
-_FREE_PORT = "import socket; taken = socket.create_server(('127.0.0.1', 0)); print(taken.getsockname()[1])"
+_FREE_PORT = 'import socket; free = socket.create_server(("127.0.0.1", 0)); print(free.getsockname()[1])'
 
 
 def lines(
