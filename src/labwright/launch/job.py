@@ -60,7 +60,7 @@ class Job:
     """Whether its processes train together: one for each GPU of each node."""
     after: tuple[After, ...] = ()
     inputs: tuple[Path, ...] = ()
-    """Runs that feed it; they travel along where the file system is not shared."""
+    """Runs that feed it, and those that feed them; they travel along where the file system is not shared."""
     fed_by: Mapping[Path, tuple[Path, ...]] = field(default_factory=dict)
     """Which of them feed each of its runs, by run folder; all where a run is not named."""
     raw: tuple[Path, ...] = ()
