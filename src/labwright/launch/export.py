@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from labwright.launch import submission
+from labwright.launch import dagman, submission
 from labwright.launch.job import Job
 from labwright.launch.prepare import Prepared, create_runs, write
 from labwright.launch.slurm import dependency
@@ -28,6 +28,8 @@ def export(prepared: Prepared, to: str, folder: Path | None = None) -> tuple[Pat
         return prepared.place, [], []
     place = folder.resolve() if folder else submission.new_folder(prepared.runs)
     texts = prepared.texts(place)
+    if to == "condor":
+        texts = {name: text for name, text in texts.items() if name not in (dagman.FILE, dagman.READY)}
     create_runs(prepared)
     for run in {run for job in prepared.jobs for run in job.runs}:
         # Schedulers end a job without a word whose output cannot be opened, or whose files to take along are missing.

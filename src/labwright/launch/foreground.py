@@ -12,7 +12,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
+from labwright.launch import hello
 from labwright.launch.job import Job
 from labwright.launch.launcher import UNKNOWN
 from labwright.launch.prepare import Prepared, begin, queue
@@ -20,6 +22,7 @@ from labwright.launch.status import Placed, Standing, look, standing
 from labwright.launch.stop import stop
 from labwright.launch.submission import Submission, read
 from labwright.runs.errors import CommandError, DataError, Exit, FaultError, LabwrightError, MissingError, Stopped, StudyError
+from labwright.runs.publish import remove
 from labwright.runs.run import Run
 from labwright.watch.logs import plain
 from labwright.watch.tail import Tail
@@ -29,6 +32,8 @@ LOOK_AGAIN_S = 0.5
 ASK_AGAIN_S = {"local": 1.0}
 ASK_CLUSTER_AGAIN_S = 15.0
 """How often a scheduler that many people use is asked."""
+HELLO_AGAIN_S, PATIENCE = 5.0, 3
+"""How often a scheduler is asked about one small job, and how often it may say that the job is over before no answer is waited for."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _KINDS: dict[int, type[LabwrightError]] = {kind.code: kind for kind in (CommandError, DataError, MissingError, Stopped, StudyError)}
 
@@ -62,6 +67,64 @@ def conduct(prepared: Prepared, say: Say) -> dict[Path, LabwrightError]:
             f"{came[0]} came; {count} {'job was' if count == 1 else 'jobs were'} cancelled", todo="Run the same command to go on."
         )
     return ended
+
+
+def greet(prepared: Prepared, say: Say, within_s: float) -> dict[str, Any]:
+    """Queue a look at a machine, wait for the answer and hand it back.
+
+    Args:
+        prepared: of :func:`labwright.launch.prepare.prepare_hello`.
+        say: shows how the job is getting on.
+        within_s: after so long it is cancelled.
+
+    Raises:
+        Stopped: a signal came, or the time is over; the job was cancelled.
+        FaultError: the job ended without an answer; its last words are told.
+    """
+    folder = prepared.jobs[0].tasks[0].run
+    with _signals() as came:
+        folder.mkdir(parents=True)
+        made = begin(prepared)
+        end = time.monotonic() + within_s
+        answer: dict[str, Any] | None = None
+        try:
+            made = queue(prepared, made)
+            answer = _answer(made, folder, say, lambda: bool(came) or time.monotonic() > end)
+        finally:
+            if answer is None:
+                cancel_rest(made.folder)
+    if answer is None:
+        why = f"{came[0]} came" if came else f"no machine answered within {within_s / 60:.0f} minutes"
+        raise Stopped(f"{why}; the job was cancelled", where=made.site, todo="`labwright status` shows what the site says.")
+    for path in (folder, made.folder):
+        remove(path)
+    return answer
+
+
+def _answer(made: Submission, folder: Path, say: Say, is_over: Callable[[], bool]) -> dict[str, Any] | None:
+    pause_s = ASK_AGAIN_S.get(made.kind, ASK_CLUSTER_AGAIN_S)
+    ask_at, told, silent = 0.0, "", 0
+    while not is_over():
+        if answer := hello.read(folder):
+            return answer
+        if time.monotonic() >= ask_at:
+            one = look(made.jobs)[0]
+            ask_at = time.monotonic() + min(pause_s, HELLO_AGAIN_S)
+            line = f"job {one.job_id}: {one.seen.state}" + (f" ({one.seen.reason})" if one.seen.reason else "")
+            if line != told:
+                say(line)
+                told = line
+            # Files may come later than the word that the job is over.
+            silent = 0 if one.is_living or one.seen.state == UNKNOWN else silent + 1
+            if silent > PATIENCE:
+                printed = [path.read_text(encoding="utf-8", errors="replace") for path in sorted((folder / "jobs").glob("*.*"))]
+                words = [text for text in "\n".join(printed).splitlines() if text.strip()]
+                raise FaultError(
+                    f"job {one.job_id} is {one.seen.state} without an answer: {(words or [one.seen.reason or 'it printed nothing'])[-1]}",
+                    where=str(folder / "jobs"),
+                )
+        time.sleep(LOOK_AGAIN_S)
+    return None
 
 
 def cancel_rest(folder: Path) -> int:
@@ -158,7 +221,9 @@ class _Logs:
                 tail = self.tails.setdefault(path, Tail(path))
                 while tail and (lines := tail.read()):
                     for line in lines:
-                        say(f"  {run.name}: {plain(line)}" if len(self.runs) > 1 else f"  {plain(line)}")
+                        # What a log says of itself (versions, options) is for those who open it.
+                        if not line.startswith(b"# "):
+                            say(f"  {run.name}: {plain(line)}" if len(self.runs) > 1 else f"  {plain(line)}")
 
 
 def _logs(run: Path) -> list[Path]:

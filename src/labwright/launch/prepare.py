@@ -5,12 +5,13 @@ Whatever ``labwright run`` would refuse is refused here, before anything is writ
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from labwright.data.findings import Finding
-from labwright.launch import registry, submission
+from labwright.launch import hello, registry, submission
 from labwright.launch.compose import Row, compose
 from labwright.launch.job import Job
 from labwright.launch.launcher import launcher, order, render
@@ -88,12 +89,13 @@ def prepare(rows: Sequence[Row], site: Site, *, step: str | None = None, runs: P
                 raise error
     made = Prepared(tuple(rows), tuple(compose(rows, site)), site, runs_folder(rows[0][0], runs))
     _refuse_taken(made.planned)
-    image = need(site.container.image, "container.image", site)
-    if not image or not made.jobs:
-        return made
-    pinned, finding = registry.pinned(image, _recorded(image, made.runs))
-    held = site.model_copy(update={"container": site.container.model_copy(update={"image": pinned})})
-    return replace(made, site=held, tag=image if image != pinned else "", findings=(finding,) if finding else ())
+    return _pinned(made) if made.jobs else made
+
+
+def prepare_hello(site: Site, runs: Path) -> Prepared:
+    """One small job that looks at a machine of the site; its answer goes to a folder of its own in ``runs``."""
+    folder = runs.resolve() / f"hello-{secrets.token_hex(4)}"
+    return _pinned(Prepared((), (hello.job(site, folder),), site, folder.parent))
 
 
 def create_runs(prepared: Prepared) -> None:
@@ -115,7 +117,7 @@ def begin(prepared: Prepared) -> submission.Submission:
         prepared.runs,
         site=prepared.site.name,
         kind=prepared.site.kind,
-        study=str(prepared.rows[0][0].path),
+        study=str(prepared.rows[0][0].path) if prepared.rows else "",
         jobs=prepared.jobs,
         image=prepared.site.container.image,
         tag=prepared.tag,
@@ -149,6 +151,17 @@ def write(texts: dict[str, str], folder: Path) -> None:
         path.write_text(text, encoding="utf-8")
         if text.startswith("#!"):
             path.chmod(0o755)
+
+
+def _pinned(prepared: Prepared) -> Prepared:
+    """The same with the container's image by digest."""
+    site = prepared.site
+    image = need(site.container.image, "container.image", site)
+    if not image:
+        return prepared
+    pinned, finding = registry.pinned(image, _recorded(image, prepared.runs))
+    held = site.model_copy(update={"container": site.container.model_copy(update={"image": pinned})})
+    return replace(prepared, site=held, tag=image if image != pinned else "", findings=(finding,) if finding else ())
 
 
 def _refuse_taken(planned: Sequence[Planned]) -> None:

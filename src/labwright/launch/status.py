@@ -40,6 +40,12 @@ class Placed(NamedTuple):
     def is_living(self) -> bool:
         return self.seen.state in LIVING
 
+    @property
+    def job_id(self) -> str:
+        """The job's own id, where what was submitted is called otherwise, as a DAG is."""
+        task = self.seen.id
+        return self.job.id if not task or task.startswith(self.job.id) else _job_id(task)
+
 
 class Standing(NamedTuple):
     """How one run is getting on."""
@@ -96,13 +102,15 @@ def standing(run: Run, tasks: Sequence[Placed] = ()) -> Standing:
     state = run.state()
     if not tasks:
         return Standing(state)
-    ids = tuple(dict.fromkeys(one.job.id for one in tasks))
+    ids = tuple(dict.fromkeys(one.job_id for one in tasks))
     if state in _FINAL:
         return Standing(state, ids)
     seen = telling(tasks)
     counts = Counter(one.seen.state for one in tasks)
     said = ", ".join(f"{count} {word}" if len(tasks) > 1 else word for word, count in counts.items())
-    return Standing(merged(state, seen.state, begun=run.attempts() > 0), ids, said, seen.reason, seen.host)
+    last = max((record["t"] for record in run.last_records().values()), default=None)
+    now = last is not None and last >= tasks[-1].job.submitted_at
+    return Standing(merged(state, seen.state, begun=last is not None, now=now), ids, said, seen.reason, seen.host)
 
 
 def telling(tasks: Sequence[Placed]) -> Seen:
@@ -110,18 +118,21 @@ def telling(tasks: Sequence[Placed]) -> Seen:
     return min((one.seen for one in tasks), key=lambda seen: _TELLING.index(seen.state) if seen.state in _TELLING else len(_TELLING))
 
 
-def merged(journal: str, scheduler: str, *, begun: bool) -> str:
+def merged(journal: str, scheduler: str, *, begun: bool, now: bool = False) -> str:
     """One word from two.
 
     Args:
         journal: the run's state by its files.
         scheduler: what the scheduler says.
         begun: whether a process has worked on the run.
+        now: whether one has since it was submitted last.
     """
     if journal == "running" or journal in _FINAL:
         return journal
     if scheduler == HELD:
         return HELD
+    if journal == "failed" and now:
+        return journal
     if scheduler == QUEUED:
         return RESUMING if journal in ("stopped", "silent") else QUEUED
     if scheduler in (RUNNING, ENDING):

@@ -23,6 +23,8 @@ from labwright.runs import publish
 from labwright.runs.errors import MissingError
 
 FILE = "submission.json"
+STAMP = "%Y%m%d-%H%M%S"
+"""What the name of a submission's folder begins with: when it was submitted, in UTC."""
 CANCELLED = "cancelled"
 """A file of this name in the folder tells job scripts not to queue themselves again: ``cancelled`` all, ``cancelled.<job>`` those of
 one job, ``cancelled.<job>.<index>`` that of one task."""
@@ -45,6 +47,14 @@ class Submitted:
     kind: str
     folder: Path
     """The submission's."""
+
+    @property
+    def submitted_at(self) -> float:
+        """Seconds since 1970, by the name of the submission's folder; 0 where that was renamed."""
+        try:
+            return datetime.datetime.strptime(self.folder.name[:15], STAMP).replace(tzinfo=datetime.UTC).timestamp()
+        except ValueError:
+            return 0.0
 
     def key(self, index: int) -> str:
         """Names one task among all jobs of all submissions."""
@@ -124,7 +134,7 @@ def begin(
 def new_folder(runs: Path) -> Path:
     """An empty folder of its own below ``<runs>/jobs``."""
     while True:
-        stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
+        stamp = datetime.datetime.now(datetime.UTC).strftime(STAMP)
         folder = runs / "jobs" / f"{stamp}-{secrets.token_hex(2)}"
         with publish.disk_said(folder), contextlib.suppress(FileExistsError):
             folder.mkdir(parents=True)

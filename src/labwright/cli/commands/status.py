@@ -84,7 +84,7 @@ def _all_jobs(*, as_json: bool) -> int:
     submissions = {made.folder: made for made in everywhere()}
     tasks = look(job for made in submissions.values() for job in made.jobs)
     jobs = [row for made in submissions.values() for row in _job_rows(made, [one for one in tasks if one.job.folder == made.folder])]
-    known = {one.job.id for one in tasks} | {one.seen.id for one in tasks}
+    known = {id for one in tasks for id in (one.job.id, one.job_id, one.seen.id)}
     foreign = others(known, [kind for kind, tool in ASKED_BY.items() if shutil.which(tool)])
     for kind, seen in foreign.items():
         jobs += [_foreign_row(kind, one) for one in seen]
@@ -115,7 +115,7 @@ def _job_rows(made: Submission, tasks: list[Placed]) -> list[dict[str, Any]]:
                 {
                     "site": made.site,
                     "study": made.study,
-                    "job": job.id,
+                    "job": own[0].job_id,
                     "name": job.name,
                     "state": next(iter(counts)) if len(counts) == 1 else ", ".join(f"{count} {state}" for state, count in counts.items()),
                     "runs": list(dict.fromkeys(task.run.name for task in job.tasks)),

@@ -5,22 +5,29 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labwright.cli import rows
+from labwright.cli import places, rows
 from labwright.cli.tables import print_json, print_table
 from labwright.runs.errors import CommandError, Exit
+from labwright.study.plan import runs_folder
 
 if TYPE_CHECKING:
     from labwright.launch.prepare import Prepared
     from labwright.launch.submission import Submission
 
+HELLO_WITHIN_S = 900.0
+"""How long a machine may take to answer; in a long queue one does not want to wait at all."""
 MOST_RUNS = 3
 """Runs of a job that are named in the table."""
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what was queued, or with ``--dry-run`` the files."""
+    """Print what was queued, or with ``--dry-run`` the files; with ``--hello`` what a machine answered."""
+    if arguments.hello:
+        return _hello(arguments)
     if not arguments.study:
         raise CommandError("STUDY is missing", where="labwright submit", todo="`labwright help submit` shows how.")
     prepared = rows.prepared(arguments, arguments.on, gpus=arguments.gpu)
@@ -69,6 +76,43 @@ def _show(prepared: Prepared, *, as_json: bool) -> int:
         if not texts:
             print(_NOTHING)
     return Exit.DONE
+
+
+def _hello(arguments: argparse.Namespace) -> int:
+    from labwright.launch.foreground import greet
+    from labwright.launch.prepare import prepare_hello
+    from labwright.launch.site import load_site
+
+    study = places.resolved(arguments) if arguments.study else None
+    site = load_site(arguments.on or (study.run.on.kind if study else "local"), study.folder if study else None)
+    runs = places.runs_option(arguments) or (runs_folder(study) if study else Path("runs"))
+    prepared = prepare_hello(site, runs)
+    if arguments.dry_run:
+        return _show(prepared, as_json=arguments.json)
+    print_findings(prepared)
+    answer = greet(prepared, lambda line: print(line, file=sys.stderr, flush=True), HELLO_WITHIN_S)
+    if arguments.json:
+        print_json({"code": 0, "site": site.name, **answer})
+    else:
+        print_table(["what", "there"], list(_in_words(answer)), title=f"a machine of {site.name}")
+    return Exit.DONE
+
+
+def _in_words(answer: dict[str, Any]) -> Iterator[list[str]]:
+    yield ["host", f"{answer['host']} ({answer['platform']})"]
+    yield ["CPU", f"{answer['cpu']}, {answer['cores']} cores for this job"]
+    yield ["memory", f"{answer['memory_bytes'] / 1e9:.1f} GB, {answer['available_bytes'] / 1e9:.1f} GB free"]
+    for gpu in answer["gpus"] or [{"name": "none"}]:
+        size = f", {gpu['memory_bytes'] / 1e9:.1f} GB" if gpu.get("memory_bytes") else ""
+        yield ["GPU", f"{gpu['name']}{size}"]
+    for disk in answer["disks"]:
+        room = (
+            "cannot be seen" if disk["free_bytes"] is None else f"{disk['free_bytes'] / 1e9:.1f} of {disk['total_bytes'] / 1e9:.1f} GB free"
+        )
+        yield ["disk", f"{disk['place']} {disk['path']}: {room}{'' if disk['writable'] else ', not writable'}"]
+    yield ["Python", f"{answer['python']} ({answer['executable']}), labwright {answer['versions'].get('labwright', '?')}"]
+    if answer["container"]:
+        yield ["container", answer["container"]]
 
 
 _NOTHING = "everything is done with these options; there is nothing to queue"
