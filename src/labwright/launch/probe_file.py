@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 from labwright.launch.probe import Partition, Probed
@@ -126,4 +127,5 @@ def _around(found: Probed) -> Iterator[str]:
 
 def _scalar(value: str) -> str:
     """A text as YAML, quoted where it could be read as something else."""
-    return value if value.replace("_", "").replace("-", "").isalnum() and not value[0].isdigit() else json.dumps(value, ensure_ascii=False)
+    plain = re.fullmatch(r"[A-Za-z][\w-]*", value) and value.lower() not in ("null", "true", "false")
+    return value if plain else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,64 @@
+"""``labwright site``: what there is, what one means, and a file from what is found."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from labwright.launch import probe
+from tests.cli.conftest import Labwright
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_sites_are_listed_with_what_is_unknown(labwright: Labwright) -> None:
+    said = labwright("site", "list", "--json")
+    rows = {row["site"]: row for row in said.json}
+    assert rows["horeka"]["kind"] == "slurm"
+    assert rows["horeka"]["unknown"] == "queues.cpu.reservation"
+    assert "generic-server" in labwright("site", "list").out
+
+
+def test_a_site_is_shown_with_the_unknown_marked(labwright: Labwright) -> None:
+    said = labwright("site", "show", "horeka")
+    assert "    reservation: unknown  # not known: write it, or remove it\n" in said.out
+    assert labwright("site", "show", "horeka", "--json").json["unknown"] == ["queues.cpu.reservation"]
+
+
+def test_a_probe_is_written_once(labwright: Labwright, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(here))
+    said = labwright("site", "probe", "--to", "sites/lab.yaml", "--json")
+    assert said.json == {"file": "sites/lab.yaml", "kind": "local", "unknown": [], "silent": []}
+    assert labwright("site", "show", "lab").out.startswith("# lab: sites/lab.yaml\nkind: local\n")
+    again = labwright("site", "probe", "--to", "sites/lab.yaml")
+    assert (again.code, "there is a file already" in again.err) == (66, True)
+    assert labwright("site", "probe").out == (here / "sites" / "lab.yaml").read_text()
+
+
+def test_what_has_to_be_chosen_is_said(labwright: Labwright, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = probe.Probed("slurm", "login", probe.partitions_of("a|up|60|8|9000|gpu:4|1\nb|up|60|8|9000|gpu:4|1\n"))
+    monkeypatch.setattr(probe, "probe", lambda: found)
+    said = labwright("site", "probe", "--to", "here.yaml")
+    assert said.out == "here.yaml is written; write what is marked as unknown: queues.cpu.partition, queues.gpu.partition\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [(["show"], "which site?"), (["list", "horeka"], "takes no name"), (["show", "horeka", "--to", "x"], "only `site probe`")],
+)
+def test_words_that_do_not_fit_are_refused(labwright: Labwright, words: list[str], told: str) -> None:
+    said = labwright("site", *words)
+    assert (said.code, told in said.err) == (64, True)
+
+
+def test_hello_prints_json_and_leaves_it(labwright: Labwright, here: Path) -> None:
+    said = labwright("hello", str(here))
+    assert said.json["host"]
+    assert json.loads((here / "hello.json").read_text()) == said.json
