@@ -26,6 +26,7 @@ MEANINGS: Mapping[int, str] = {
     Exit.DATA: "the data have findings of severity error",
     Exit.MISSING: "something that the step needs is missing",
     Exit.FAULT: "it failed by a fault of its own",
+    Exit.AGAIN: "it has asked to be run again as often as the site allows",
     Exit.STUDY: "the study, or the job's setup, is wrong",
     130: "it was cancelled",
     137: "it was killed, often for want of memory",

@@ -35,10 +35,9 @@ def render(job: Job, site: Site, place: Path) -> str:
     body = script.lines(
         job,
         inner,
-        choice=_choice(job, site),
+        choice=[*_choice(job, site), *_travel(job, site)],
         words='"$@"',
         start="ranks" if job.ranks_per_node > 1 else "",
-        before=_arrived(job, site),
         extra_env=_environment(job, site),
     )
     return "\n".join(
@@ -47,7 +46,7 @@ def render(job: Job, site: Site, place: Path) -> str:
             f"# {job.name}: submission {place.name} to {site.name}; HTCondor calls it with a run's name and what to do of it",
             *(script.ranks(job.ranks_per_node, inner.python) if job.ranks_per_node > 1 else []),
             *body,
-            *_leaving(job, site),
+            *_afterwards(job, site),
             'exit "$code"',
             "",
         ]
@@ -80,32 +79,34 @@ def _environment(job: Job, site: Site) -> dict[str, str]:
     return {"HOME": SANDBOX, **made} if site.in_container else made
 
 
-def _arrived(job: Job, site: Site) -> list[str]:
-    """What is done with the files that came along."""
+def _travel(job: Job, site: Site) -> list[str]:
+    """What is done with files that came along, and, however the script ends, with those that go home."""
     if site.shared_files:
         return []
+    # HTCondor holds a job with an unhelpful reason when something that it shall bring home is missing.
+    arrived, leaving = ['mkdir -p "$home/journal"'], []
+    if job.tasks[0].verb == "step":
+        arrived.append(f'mkdir -p "{LAST}/$name"')
+        leaving.append(f'[ ! -e "$home/done.json" ] || mv "$home/done.json" "{LAST}/$name/done.json"')
     if travels_whole(job, site):
         # Logs of jobs grow on the submit side meanwhile: these copies are not to go back.
-        return ['rm -rf "$home/jobs"']
-    return [
-        'mkdir -p "$home/journal"',
-        'for file in step.json journal/*; do [ ! -e "$file" ] || [ -e "$home/$file" ] || cp "$file" "$home/$file" || exit 66; done',
-    ]
+        arrived.append('rm -rf "$home/jobs"')
+    else:
+        arrived.append(
+            'for file in step.json journal/*; do [ ! -e "$file" ] || [ -e "$home/$file" ] || cp "$file" "$home/$file" || exit 66; done'
+        )
+        if not kept_there(job, site):
+            # What came along is at home already, and may have grown there.
+            leaving.append('for file in step.json journal/*; do [ ! -e "$file" ] || rm -f "$home/$file"; done')
+    return [*arrived, *(["go_home() {", *(f"  {line}" for line in leaving), "}", "trap go_home EXIT"] if leaving else [])]
 
 
-def _leaving(job: Job, site: Site) -> list[str]:
-    lines = []
+def _afterwards(job: Job, site: Site) -> list[str]:
+    """What becomes of a payload that says 75 and was neither told to stop nor at its deadline: it waits for another process."""
     if site.shared_files or kept_there(job, site):
-        # A run that another process works on says 75 at once: it is not asked again and again.
-        lines.append(f'if [ "$code" -eq 75 ] && [ -z "$stop" ] && [ "$SECONDS" -lt {BUSY_WITHIN_S} ]; then sleep {BUSY_WITHIN_S}; fi')
-    if site.shared_files:
-        return lines
-    if not kept_there(job, site) and not travels_whole(job, site):
-        # What came along is at home already, and may have grown there.
-        lines.append('for file in step.json journal/*; do [ ! -e "$file" ] || rm -f "$home/$file"; done')
-    if job.tasks[0].verb == "step":
-        lines += [
-            f'mkdir -p "{LAST}/$name"',
-            f'[ ! -e "$home/done.json" ] || mv "$home/done.json" "{LAST}/$name/done.json"',
-        ]
-    return lines
+        # It is not asked again and again.
+        return [f'if [ "$code" -eq 75 ] && [ -z "$stop" ] && [ "$SECONDS" -lt {BUSY_WITHIN_S} ]; then sleep {BUSY_WITHIN_S}; fi']
+    if not travels_whole(job, site):
+        # The parts of other shares never come to this folder: the job that finishes does those that wait for them.
+        return [f'if [ "$code" -eq 75 ] && [ -z "$stop" ] && [ "$SECONDS" -lt "${STOP_AFTER}" ]; then code=0; fi']
+    return []

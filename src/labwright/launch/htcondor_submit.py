@@ -16,6 +16,7 @@ Rows of ``After.each`` wait for whole jobs here: DAGMan orders clusters, not the
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -54,10 +55,10 @@ def render(job: Job, site: Site, place: Path) -> Mapping[str, str]:
 
 def _description(job: Job, site: Site, place: Path) -> Iterator[str]:
     columns = [name for name, used in (("run", True), ("share", _dealt(job)), ("files", not site.shared_files)) if used]
-    yield f"# {job.name}: submission {place.name} to {site.name}; by hand: condor_submit {place / f'{job.name}.sub'}"
+    yield f"# {job.name}: submission {place.name} to {site.name}; by hand: condor_submit {shlex.quote(str(place / f'{job.name}.sub'))}"
     yield from _universe(site)
     yield f"executable = {place / f'{job.name}.sh'}"
-    yield f"arguments = {' '.join(['$(run)', *_words(job)])}"
+    yield f"arguments = {' '.join(['$(run)', *_words(job, site)])}"
     yield ""
     yield f"runs = {runs_folder(job)}"
     yield "initialdir = $(runs)"
@@ -69,7 +70,7 @@ def _description(job: Job, site: Site, place: Path) -> Iterator[str]:
     yield ""
     yield from _requests(job, site)
     yield ""
-    yield from _policy()
+    yield from _policy(site)
     yield ""
     yield f"batch_name = labwright {place.name}"
     yield f'+LabwrightJob = "{job.name}"'
@@ -79,9 +80,14 @@ def _description(job: Job, site: Site, place: Path) -> Iterator[str]:
     yield f"queue {', '.join(columns)} from {place / f'{job.name}.tasks'}"
 
 
-def _words(job: Job) -> list[str]:
+def _words(job: Job, site: Site) -> list[str]:
     """What follows the run in the payload; the number of a share differs from task to task."""
-    return ["--share", "$(share)"] if _dealt(job) else list(job.tasks[0].words)
+    if _dealt(job):
+        return ["--share", "$(share)"]
+    if job.tasks[0].finish and not site.shared_files and not kept_there(job, site):
+        # Parts that wait for those of another share are left for this job, which sees them all: it works, then finishes.
+        return []
+    return list(job.tasks[0].words)
 
 
 def _dealt(job: Job) -> bool:
@@ -147,13 +153,14 @@ def _attribute(name: str) -> str:
     return name if name.startswith("+") or name.islower() else f"+{name}"
 
 
-def _policy() -> Iterator[str]:
+def _policy(site: Site) -> Iterator[str]:
     codes = " || ".join(f"ExitCode == {int(code)}" for code in HELD_AT_ONCE)
     passing = f"ExitBySignal || (ExitCode != 0 && ExitCode != {int(Exit.AGAIN)} && ExitCode != {CANCELLED})"
     yield f"on_exit_remove = (ExitBySignal =?= False) && (ExitCode == 0 || ExitCode == {CANCELLED})"
-    yield f"on_exit_hold = ((ExitBySignal =?= False) && ({codes})) || (({passing}) && (NumJobCompletions > {RETRIES}))"
+    often = f"(({passing}) && NumJobCompletions > {RETRIES}) || (ExitCode =?= {int(Exit.AGAIN)} && NumJobCompletions > {site.requeues})"
+    yield f"on_exit_hold = ((ExitBySignal =?= False) && ({codes})) || {often}"
     said = 'strcat("exit code ", ExitCode)'
-    for code in reversed(HELD_AT_ONCE):
+    for code in reversed((*HELD_AT_ONCE, Exit.AGAIN)):
         said = f'ifThenElse(ExitCode == {int(code)}, "{MEANINGS[code]} (exit code {int(code)})", {said})'
     yield f'on_exit_hold_reason = ifThenElse(ExitBySignal, strcat("ended by signal ", ExitSignal), {said})'
     yield "on_exit_hold_subcode = ifThenElse(ExitBySignal, 128 + ExitSignal, ExitCode)"
