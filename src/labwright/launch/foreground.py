@@ -22,7 +22,6 @@ from labwright.launch.status import Placed, Standing, look, standing
 from labwright.launch.stop import stop
 from labwright.launch.submission import Submission, read
 from labwright.runs.errors import CommandError, DataError, Exit, FaultError, LabwrightError, MissingError, Stopped, StudyError
-from labwright.runs.publish import remove
 from labwright.runs.run import Run
 from labwright.watch.logs import plain
 from labwright.watch.tail import Tail
@@ -96,8 +95,6 @@ def greet(prepared: Prepared, say: Say, within_s: float) -> dict[str, Any]:
     if answer is None:
         why = f"{came[0]} came" if came else f"no machine answered within {within_s / 60:.0f} minutes"
         raise Stopped(f"{why}; the job was cancelled", where=made.site, todo="`labwright status` shows what the site says.")
-    for path in (folder, made.folder):
-        remove(path)
     return answer
 
 

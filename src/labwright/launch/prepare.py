@@ -93,9 +93,9 @@ def prepare(rows: Sequence[Row], site: Site, *, step: str | None = None, runs: P
 
 
 def prepare_hello(site: Site, runs: Path) -> Prepared:
-    """One small job that looks at a machine of the site; its answer goes to a folder of its own in ``runs``."""
-    folder = runs.resolve() / f"hello-{secrets.token_hex(4)}"
-    return _pinned(Prepared((), (hello.job(site, folder),), site, folder.parent))
+    """One small job that looks at a machine of the site; its answer goes to a folder of its own beside the submissions."""
+    folder = runs.resolve() / "jobs" / f"hello-{secrets.token_hex(4)}"
+    return _pinned(Prepared((), (hello.job(site, folder),), site, runs.resolve()))
 
 
 def create_runs(prepared: Prepared) -> None:
