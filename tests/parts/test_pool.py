@@ -36,7 +36,8 @@ class Bench:
         self.begun: list[str] = []
         self.failed: list[str] = []
         self.machine = SimpleNamespace(workers=4)
-        self.run = SimpleNamespace(step="toy")
+        self.run = SimpleNamespace(step="toy", folder=Path("toy"))
+        self.again = True
 
     def results(self) -> dict[str, Any]:
         return dict.fromkeys(self.done)

@@ -11,6 +11,7 @@ import itertools
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -29,6 +30,7 @@ from labwright.learn.state import State
 from labwright.learn.task import Clock, Task, step_key
 from labwright.runs.errors import DataError, Stopped, StudyError
 from labwright.runs.faults import fault
+from labwright.runs.patience import patiently
 from labwright.study.step import Figures, Job, Part
 
 B = TypeVar("B")
@@ -78,8 +80,7 @@ def fit(task: Task[B], options: FitOptions, job: Job[Any], part: Part) -> Figure
     fabric.barrier()
 
     # ---- What this attempt keeps to itself ----
-    state.total_steps, state.device = total, devices.name(fabric.device)
-    state.precision = devices.usable(options.precision, fabric.device)
+    state.total_steps, state.device, state.precision = total, devices.name(fabric.device), devices.usable(options.precision, fabric.device)
     curve = Curve(fabric, state.sums, state.summed)
     curve_every = max(1, total // CURVE_POINTS)
     saved = -1 if folder is not None and folder.parent != checkpoints.folder else state.step
@@ -109,9 +110,8 @@ def fit(task: Task[B], options: FitOptions, job: Job[Any], part: Part) -> Figure
         saved, saved_at = state.step, time.monotonic()
 
     def load(items: IntArray, key: int) -> tuple[IntArray, list[tuple[float, B]]]:
-        return items, [
-            (share, task.load(piece, key)) for share, piece in _pieces(items, fabric.global_rank, fabric.world_size, options.accumulate)
-        ]
+        pieces = _pieces(items, fabric.global_rank, fabric.world_size, options.accumulate)
+        return items, [(share, patiently(partial(task.load, piece, key), job.run.folder)) for share, piece in pieces]
 
     requests = _requests(task, job.seed, state.step, begins, total)
     with job.stage("train"), Prefetch(load, requests, depth=options.prefetch) as loader:

@@ -75,7 +75,7 @@ def _lock(descriptor: int, share: Share | None) -> None:
 
 def _refuse_heartbeats(run: Run, share: Share | None, here: str) -> None:
     """Refuse where an overlapping journal of another host than ``here`` is fresh and has no end."""
-    for path in sorted((run.folder / "journal").glob("*.jsonl")):
+    for path in journal.files(run.folder / "journal"):
         start, last = journal.first(path), journal.last(path)
         if start is None or last is None or start.get("host", here) == here or last["kind"] == "end":
             continue

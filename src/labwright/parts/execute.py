@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -17,13 +17,14 @@ from labwright.parts.job import LocalJob, make_job
 from labwright.parts.pool import Outcome, before_log, run_parts
 from labwright.parts.ranks import Place, Ranks, joined
 from labwright.parts.shares import Share
-from labwright.runs import machine, publish
+from labwright.runs import machine, patience, publish
 from labwright.runs.attempt import Attempt, attempt
 from labwright.runs.errors import DataError, Exit, LabwrightError, MissingError, Stopped
 from labwright.runs.faults import fault
+from labwright.runs.patience import patiently
 from labwright.runs.run import Run
 from labwright.runs.signals import StopFlag
-from labwright.study.step import LazyStep, Part
+from labwright.study.step import Figures, LazyStep, Part
 
 FINISH = "0/0"
 """The share of a process that only finishes."""
@@ -74,14 +75,7 @@ def _lead(run: Run, share: Share, finish: bool, quiet: bool, flag: StopFlag, wor
         before_log(workers)
         with attempt(run, share=str(share), quiet=quiet) as current, _closing(current, flag, run, ranks):
             publish.sweep(run.folder)
-            step, job = make_job(
-                run,
-                record=current.journal.record,
-                stopping=flag,
-                workers=workers,
-                energy=current.energy,
-                terminal=current.terminal,
-            )
+            step, job = _job(run, current, flag, workers)
             try:
                 _work(step, job, share, finish, current, flag, ranks)
             finally:
@@ -94,10 +88,10 @@ def _follow(run: Run, share: Share, flag: StopFlag, ranks: Ranks) -> None:
     if number is None:
         return
     with (
-        attempt(run, share=str(share), rank=ranks.rank, number=number, quiet=True) as current,
+        attempt(run, share=str(share), rank=ranks.rank, given=number, quiet=True) as current,
         _closing(current, flag, run, ranks),
     ):
-        step, job = make_job(run, record=lambda kind, **fields: None, stopping=flag, workers=1, energy=current.energy)
+        step, job = _job(run, current, flag, 1, record=lambda kind, **fields: None)
         while (part := ranks.next_part()) is not None:
             try:
                 step.work(replace(job, part=part.id), part)
@@ -116,9 +110,7 @@ def finish_run(run: Run, *, quiet: bool = False) -> Exit:
         if _complete(run):
             return Exit.DONE
         with attempt(run, share=FINISH, quiet=quiet) as current, _closing(current, flag, run):
-            step, job = make_job(
-                run, record=current.journal.record, stopping=flag, workers=1, energy=current.energy, terminal=current.terminal
-            )
+            step, job = _job(run, current, flag, 1)
             parts = frozen_parts(run)
             if parts is None:
                 raise MissingError("no part is done", where=run.name, todo="Run its shares, then finish.")
@@ -143,7 +135,7 @@ def frozen_parts(run: Run) -> list[Part] | None:
         DataError: the list was damaged.
     """
     try:
-        rows = json.loads((run.folder / "parts.json").read_text(encoding="utf-8"))
+        rows = json.loads(patiently(lambda: (run.folder / "parts.json").read_text(encoding="utf-8"), run.folder))
         if not isinstance(rows, list):
             raise TypeError
         return [Part(row["id"], row["cost"], tuple(row["after"])) for row in rows]
@@ -155,7 +147,7 @@ def frozen_parts(run: Run) -> list[Part] | None:
 
 def _complete(run: Run) -> bool:
     """Whether nothing is left to do; a run that can no longer be trusted is refused, lest finishing it again blesses it."""
-    state = run.state()
+    state = patiently(run.state, run.folder)
     if state in ("stale", "damaged"):
         why = "raw files changed after they were read" if state == "stale" else "; ".join(run.verify()[:3])
         raise DataError(f"the run is {state}: {why}", where=str(run.folder), todo="Remove the folder and run again.")
@@ -164,6 +156,15 @@ def _complete(run: Run) -> bool:
 
 def _workers(run: Run, asked: int | None) -> int:
     return (int(run.description["machine"]["workers"]) if asked is None else asked) or machine.usable_cores()
+
+
+def _job(
+    run: Run, current: Attempt, flag: StopFlag, workers: int, record: Callable[..., None] | None = None
+) -> tuple[LazyStep[Any], LocalJob[Any]]:
+    record = record or current.journal.record
+    return patiently(
+        lambda: make_job(run, record=record, stopping=flag, workers=workers, energy=current.energy, terminal=current.terminal), run.folder
+    )
 
 
 @contextmanager
@@ -177,7 +178,7 @@ def _closing(current: Attempt, flag: StopFlag, run: Run, ranks: Ranks | None = N
 
         ranks.last_words = last_words
     try:
-        with publish.disk_said(run.folder), ranks.explained() if ranks is not None else nullcontext():
+        with patience.said(run.folder), publish.disk_said(run.folder), ranks.explained() if ranks is not None else nullcontext():
             yield
     except LabwrightError as error:
         current.end(error.code, str(error))
@@ -196,7 +197,7 @@ def _work(
         ranks.tell_attempt(current.number)
     parts = frozen_parts(job.run)
     if parts is None:
-        parts = list(step.parts(job))
+        parts = list(patiently(lambda: step.parts(job), job.run.folder))
         publish.write_json(job.run.folder / "parts.json", [part._asdict() for part in parts], "parts")
     own = share.of(parts)
     outcome = run_parts(step, job, own, parts) if ranks is None else _together(step, job, own, parts, ranks)
@@ -214,7 +215,7 @@ def _together(step: LazyStep[Any], job: LocalJob[Any], own: Sequence[Part], part
     for part in own:
         if part.id not in done:
             ranks.announce(part)
-            outcome = run_parts(step, job, [part], parts)
+            outcome = run_parts(step, replace(job, again=False), [part], parts)
             if outcome.error is not None or outcome.stopped:
                 return outcome
     ranks.dismiss()
@@ -233,10 +234,15 @@ def _finish(step: LazyStep[Any], job: LocalJob[Any], current: Attempt) -> None:
     job.record("finish")
     job.energy.flush()  # what the step tells of its joules comes from the journal
     with job.stage("finish"):
-        figures = dict(step.finish(job))
+        figures = dict(patiently(lambda: step.finish(job), run.folder))
     job.energy.flush()
     # What done.json says rests on the journal: that has to be on the disk first.
     current.journal.sync()
+    patiently(lambda: _complete_with(run, figures), run.folder)
+    fault("finish:after")
+
+
+def _complete_with(run: Run, figures: Figures) -> None:
     findings = run.findings()
     content = {
         "fingerprint": run.fingerprint,
@@ -248,4 +254,3 @@ def _finish(step: LazyStep[Any], job: LocalJob[Any], current: Attempt) -> None:
         "output": publish.manifest(run.output()) if run.output().is_dir() else {},
     }
     publish.write_json(run.folder / "done.json", content, "done")
-    fault("finish:after")

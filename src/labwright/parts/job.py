@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from labwright.parts.progress import Progress
 from labwright.runs import light
 from labwright.runs.energy import Energy
+from labwright.runs.patience import patiently
 from labwright.runs.publish import publish
 from labwright.runs.run import Run
 from labwright.study import registry
@@ -38,6 +39,8 @@ class LocalJob(Generic[O]):
     terminal: int | None = None
     part: str = ""
     """The part at work, which findings are recorded with; empty while the run is finished."""
+    again: bool = True
+    """Whether a part is worked on again where the file system went away meanwhile; processes that train together cannot each by itself."""
     _progress: dict[str, Progress] = field(default_factory=dict)
 
     def output(self, name: str, label: str = "output") -> AbstractContextManager[Path]:
@@ -68,7 +71,7 @@ class LocalJob(Generic[O]):
 
     def results(self) -> dict[str, dict[str, Any]]:
         """The figures of the parts done so far, by part id; for ``finish``."""
-        return self.run.part_figures()
+        return patiently(self.run.part_figures, self.run.folder)
 
     def stage(self, name: str) -> AbstractContextManager[None]:
         """Joules and seconds of the block are booked to ``name``."""

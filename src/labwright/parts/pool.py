@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from functools import partial
 from multiprocessing import resource_tracker
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -24,7 +25,9 @@ from typing import Any, NamedTuple
 from labwright.parts.job import LocalJob, make_job
 from labwright.runs.errors import FaultError, LabwrightError, Stopped
 from labwright.runs.faults import fault
+from labwright.runs.patience import patiently
 from labwright.runs.run import Run
+from labwright.runs.signals import asking
 from labwright.study.step import LazyStep, Part
 
 _LOOK_S = 0.2
@@ -183,6 +186,7 @@ def _enter(folder: str, stop: Event) -> None:
     # The parent decides when to stop; a signal to the whole group must not tear a part.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
+    asking(_stop.is_set).__enter__()
     threading.Thread(target=_die_with_parent, name="labwright-parent", daemon=True).start()
 
 
@@ -201,12 +205,13 @@ def _work(part: Part) -> Worked:
         if kind != "progress":  # it would be handed over too late to tell anything
             records.append({"kind": kind, **fields})
 
-    step, job = make_job(Run.open(_folder), record=record, stopping=_stop.is_set, workers=1)
+    step, job = patiently(lambda: make_job(Run.open(_folder), record=record, stopping=_stop.is_set, workers=1), _folder)
     return _worked(step, job, part, records)
 
 
 def _worked(step: LazyStep[Any], job: LocalJob[Any], part: Part, records: list[dict[str, Any]]) -> Worked:
     try:
-        return Worked(dict(step.work(replace(job, part=part.id), part)), records)
+        work = partial(step.work, replace(job, part=part.id), part)
+        return Worked(dict(patiently(work, job.run.folder) if job.again else work()), records)
     except LabwrightError as error:
         return Worked({}, records, error)

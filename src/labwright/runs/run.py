@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from labwright.runs import journal, light
 from labwright.runs.errors import DataError, Exit, MissingError
+from labwright.runs.patience import gone
 from labwright.runs.publish import TEMPORARY, verify
 
 SILENT_AFTER_S = 60.0
@@ -38,12 +39,14 @@ class Run:
         """
         folder = Path(folder)
         path = folder / "step.json"
-        if not path.is_file():
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
             raise MissingError(
                 "this is not a run folder: it holds no step.json", where=str(folder), todo="Name a folder such as runs/train-0123456789."
-            )
+            ) from error
         try:
-            description = json.loads(path.read_text(encoding="utf-8"))
+            description = json.loads(text)
             if not {"recipe", "step", "fingerprint", "options"} <= description.keys():
                 raise ValueError
         except (ValueError, AttributeError) as error:
@@ -77,11 +80,17 @@ class Run:
         return journal.read(self.folder / "journal", *kinds)
 
     def done(self) -> dict[str, Any] | None:
-        """The content of ``done.json``; None while the run is not complete."""
+        """The content of ``done.json``; None while the run is not complete.
+
+        Raises:
+            OSError: the file system went away, which tells nothing of the run.
+        """
         try:
             content = json.loads((self.folder / "done.json").read_text(encoding="utf-8"))
             return content if isinstance(content["figures"], dict) and isinstance(content["output"], dict) else None
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            if gone(error):
+                raise
             return None
 
     def figures(self) -> dict[str, Any]:
@@ -106,7 +115,7 @@ class Run:
 
     def last_records(self) -> dict[str, dict[str, Any]]:
         """The last record of the newest attempt of each share and rank, by ``<share>-<rank>`` (empty for the whole run)."""
-        return newest_by_worker((path.stem, journal.last(path)) for path in sorted((self.folder / "journal").glob("*.jsonl")))
+        return newest_by_worker((path.stem, journal.last(path)) for path in journal.files(self.folder / "journal"))
 
     def heartbeat_age_s(self, now: float | None = None) -> float | None:
         """Seconds since the newest record; None before the first."""
@@ -115,7 +124,7 @@ class Run:
 
     def attempts(self) -> int:
         """How many attempts were made; processes that train together make one."""
-        return len({path.stem.partition("-")[0] for path in (self.folder / "journal").glob("*.jsonl")})
+        return len({path.stem.partition("-")[0] for path in journal.files(self.folder / "journal")})
 
     def findings(self) -> list[dict[str, Any]]:
         """What the run found in the data, each once: code, severity, place, text.

@@ -9,11 +9,27 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+_flags: list[Callable[[], bool]] = []
+
+
+def asked() -> bool:
+    """Whether this process is asked to stop, for whoever waits deep within; False where nobody handles signals."""
+    return any(flag() for flag in list(_flags))
+
+
+@contextmanager
+def asking(flag: Callable[[], bool]) -> Iterator[None]:
+    """``flag`` answers :func:`asked` during the block."""
+    _flags.append(flag)
+    try:
+        yield
+    finally:
+        _flags.remove(flag)
 
 
 class StopFlag:
@@ -49,10 +65,10 @@ class StopFlag:
         try:
             previous = {number: signal.signal(number, handle) for number in SIGNALS}
         except ValueError:
-            yield self
-            return
+            previous = {}
         try:
-            yield self
+            with asking(self):
+                yield self
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from labwright.cli.tables import print_json
 from labwright.runs.errors import CommandError
+from labwright.runs.patience import patiently
 from labwright.runs.run import Run
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.share and arguments.finish:
         raise CommandError("a share and finishing are two calls", where="labwright step", todo="Run all shares, then finish.")
     here = place(os.environ)
-    found = Run.open(arguments.run)
+    found = patiently(lambda: Run.open(arguments.run), arguments.run)
     quiet = arguments.quiet or arguments.json
     if here.world > 1:
         _refuse_together(found, arguments.finish, here)
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         share = Share.parse(arguments.share) if arguments.share else None
         code = execute(found, share=share, finish=share is None, quiet=quiet, deadline=deadline, place=here)
-    if closed := closes(found):
+    if closed := patiently(lambda: closes(found), found.folder):
         raise closed
     if arguments.json and here.rank == 0:
         print_json({"code": int(code), "run": found.name, "state": found.state(), "figures": found.figures()})
