@@ -40,6 +40,7 @@ def submit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Submit:
     monkeypatch.setattr(gpus, "load", lambda: (None, "no driver here"))
     monkeypatch.setattr(local_queue, "LOOK_S", 0.01)
     monkeypatch.setattr(local_queue, "LATER_S", 0.01)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
     def made(scripts: dict[str, str], site: Site | None = None, **options: object) -> Submission:
         jobs = [_job(tmp_path / "runs", name, **options.get(name, {})) for name in scripts]  # type: ignore[attr-defined]
@@ -124,6 +125,14 @@ def test_who_found_another_at_work_comes_back_ever_later(submit: Submit, monkeyp
     begins = [event["t"] for event in events if event["kind"] == "begin"]
     pauses = [after - before for before, after in zip(ends, begins[1:], strict=False)]
     assert all(pause >= least for pause, least in zip(pauses, (0.04, 0.09, 0.19), strict=True))
+
+
+def test_who_has_worked_for_long_lets_others_go_first(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_queue, "BRIEF_S", 0.0)
+    monkeypatch.setattr(local_queue, "ASIDE_S", 0.1)
+    made = submit({"fit": '[ -e "$0.$1" ] || { touch "$0.$1"; exit 75; }'}, fit={"tasks": 2})
+    conduct(made.folder)
+    assert begun(made) == ["fit/0", "fit/1", "fit/0", "fit/1"]
 
 
 def test_a_script_that_a_signal_ends_has_failed(submit: Submit) -> None:

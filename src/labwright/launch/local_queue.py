@@ -33,6 +33,8 @@ LOOK_S = 0.2
 BRIEF_S = 10.0
 """An attempt that wants to run again so soon found another process at work on its run, and comes back later."""
 LATER_S, LATEST_S = 2.0, 300.0
+ASIDE_S = 1.0
+"""An attempt that ended after real work lets others have its slot first, if they wait."""
 _OVER = (DONE, FAILED, CANCELLED)
 
 
@@ -159,9 +161,9 @@ class _Queue:
         self._tell("end", task, code=code, state=state, why=why)
 
     def _pause(self, task: str, lasted_s: float) -> float:
-        """Seconds until the next attempt: none after real work, ever more after attempts that found no work to do."""
+        """Seconds until the next attempt: few after real work, ever more after attempts that found no work to do."""
         if lasted_s > BRIEF_S:
-            return 0.0
+            return ASIDE_S
         return min(LATER_S * 2.0 ** min(self.told.task(task).attempts - 1, 10), LATEST_S)
 
     def _stop_or_adopt(self, task: str, now: Standing) -> None:
