@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from labwright.cli.helptext import EXIT_CODES, meaning, shown, spelling, usage
 from labwright.cli.manifest import SHIPPED, build, shipped_recipes, write_shipped
 from labwright.cli.verbs import VERBS, Verb
+from labwright.launch.site import BUNDLED, Queue, Site, load_site, unknowns
+from labwright.study.options import Options
+from labwright.study.schema import walk
 
 NOTE = "<!-- Written by `python -m labwright.cli.pages docs/reference`; change the source, not this page. -->"
 
@@ -24,6 +28,7 @@ def pages(manifest: dict[str, Any]) -> dict[str, str]:
     texts = {"command-line.md": "\n".join(_command_line(manifest)) + "\n"}
     for name, recipe in manifest["recipes"].items():
         texts[f"options-{name}.md"] = "\n".join(_options(name, recipe)) + "\n"
+    texts["sites.md"] = "\n".join(_sites()) + "\n"
     return texts
 
 
@@ -66,6 +71,34 @@ def _options(name: str, recipe: dict[str, Any]) -> Iterator[str]:
                 yield _row(option)
         yield ""
     yield "Options with *no effect* change no result: they stay out of fingerprints, and a run is found again whatever they are."
+
+
+def _sites() -> Iterator[str]:
+    yield from ("# Sites", "", NOTE, "")
+    yield "A site is a small YAML file with one cluster's habits, so that a study says nothing about the cluster. `--on NAME` looks for"
+    yield "`NAME.yaml` in `./sites`, in the folder `sites` beside the study, in `~/.config/labwright/sites`, and among those that come with"
+    yield "Labwright; a path to a file does as well. `labwright site list` shows all, `labwright site show NAME` what one means."
+    yield from (
+        "",
+        "A value that only the site's users can tell is the word `unknown`: a job that needs it is refused, and nothing is guessed.",
+    )
+    yield "`labwright site probe --to sites/NAME.yaml` writes a file from what a login node tells."
+    yield from ("", "## Sites that come with Labwright", "", "| site | kind | about | unknown |", "|---|---|---|---|")
+    for path in sorted(BUNDLED.glob("*.yaml")):
+        site = load_site(str(path))
+        unknown = ", ".join(f"`{name}`" for name in unknowns(site))
+        yield f"| [{site.name}](../../src/labwright/launch/sites/{path.name}) | {site.kind} | {_cell(site.about)} | {unknown} |"
+    yield from ("", "`--on local`, `--on slurm` and `--on htcondor` mean the three generic ones.", "")
+    yield from ("## A site", "", "| option | type | default | unit | meaning |", "|---|---|---|---|---|")
+    yield from _site_rows(Site)
+    yield from ("", "## A queue", "", "The queues are named by kind of step (`cpu`, `gpu`) or by step, which goes first.", "")
+    yield from ("| option | type | default | unit | meaning |", "|---|---|---|---|---|")
+    yield from _site_rows(Queue, "queues.KIND")
+
+
+def _site_rows(model: type[Options], prefix: str = "") -> Iterator[str]:
+    # Nothing of a site changes a result, so that no row needs to say so.
+    yield from (_row({**asdict(option), "effect": True}) for option in walk(model, prefix) if option.path not in ("name", "file"))
 
 
 def _row(option: dict[str, Any]) -> str:

@@ -28,6 +28,8 @@ UNKNOWN = "unknown"
 """Stands for a value that only the site's users or its documentation can tell."""
 GENERIC = {"local": "generic-server", "slurm": "generic-slurm", "htcondor": "generic-htcondor"}
 """What ``--on slurm`` and its likes stand for."""
+BUNDLED = Path(str(packaged.files("labwright.launch") / "sites"))
+"""Where the sites lie that come with Labwright."""
 
 
 class Queue(Options):
@@ -192,4 +194,4 @@ def _path(name: str, beside: Path | None) -> Path:
 def _folders(beside: Path | None) -> list[Path]:
     configuration = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "labwright" / "sites"
     own = [Path("sites"), *([beside / "sites"] if beside else []), configuration]
-    return [*own, Path(str(packaged.files("labwright.launch") / "sites"))]
+    return [*own, BUNDLED]
