@@ -36,6 +36,11 @@ def kept_there(job: Job, site: Site) -> bool:
     return bool(site.runs_root) and job.tasks[0].verb == "step"
 
 
+def checkpoints(job: Job, site: Site) -> bool:
+    """Whether the job's own folder is all that holds what it has done so far, so that HTCondor has to keep it."""
+    return not site.shared_files and not kept_there(job, site) and job.tasks[0].verb == "step"
+
+
 def runs_folder(job: Job) -> Path:
     """The folder of runs here, from which names in a submit description count.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from labwright.launch import script
 from labwright.launch.container import Container
-from labwright.launch.htcondor_files import SANDBOX, kept_there, places, runs_folder, travels_whole
+from labwright.launch.htcondor_files import SANDBOX, checkpoints, kept_there, places, runs_folder, travels_whole
 from labwright.launch.job import Job
 from labwright.launch.site import Site, need
 from labwright.launch.words import expanding
@@ -62,7 +62,8 @@ def _python(site: Site) -> str:
 
 def _choice(job: Job, site: Site) -> list[str]:
     """``$home`` is the run folder that HTCondor brings home, ``$run`` the one that is worked on."""
-    lines = ["name=$1", "shift"]
+    # HTCondor starts a job with hardly any variables, and options of a site may hold these.
+    lines = ['export USER="${USER:-$(id -un)}" HOME=${HOME:-~}', "name=$1", "shift"]
     if site.shared_files:
         lines += [f"home={shlex.quote(str(runs_folder(job)))}/$name"]
     else:
@@ -72,7 +73,7 @@ def _choice(job: Job, site: Site) -> list[str]:
 
 def _environment(job: Job, site: Site) -> dict[str, str]:
     made = script.deadline(job, site)
-    if not site.shared_files and not kept_there(job, site):
+    if checkpoints(job, site):
         limits = [*map(int, made.values()), site.checkpoint_minutes * 60]
         made = {STOP_AFTER: str(min(limits))}
     # The home of a container's user may be anywhere, or not to be written.
@@ -83,10 +84,10 @@ def _travel(job: Job, site: Site) -> list[str]:
     """What is done with files that came along, and, however the script ends, with those that go home."""
     if site.shared_files:
         return []
-    # HTCondor holds a job with an unhelpful reason when something that it shall bring home is missing.
-    arrived, leaving = ['mkdir -p "$home/journal"'], []
+    arrived, leaving = [], []
     if job.tasks[0].verb == "step":
-        arrived.append(f'mkdir -p "{LAST}/$name"')
+        # HTCondor holds a job with an unhelpful reason when something that it shall bring home is missing.
+        arrived.append(f'mkdir -p "$home/journal" "{LAST}/$name"')
         leaving.append(f'[ ! -e "$home/done.json" ] || mv "$home/done.json" "{LAST}/$name/done.json"')
     if travels_whole(job, site):
         # Logs of jobs grow on the submit side meanwhile: these copies are not to go back.

@@ -22,8 +22,8 @@ from pathlib import Path
 
 from labwright.launch import htcondor_script
 from labwright.launch.container import form_of
-from labwright.launch.eventlog import MEANINGS
-from labwright.launch.htcondor_files import kept_there, refuse_signs, runs_folder, transferred
+from labwright.launch.eventlog import meaning
+from labwright.launch.htcondor_files import checkpoints, kept_there, refuse_signs, runs_folder, transferred
 from labwright.launch.job import Job
 from labwright.launch.site import Site, need
 from labwright.runs.errors import Exit, StudyError
@@ -124,7 +124,7 @@ def _transfer(job: Job, site: Site) -> Iterator[str]:
         yield f"transfer_output_files = $(run), {htcondor_script.LAST}/$(run)"
     else:
         yield "transfer_output_files = $(run)"
-    if not kept_there(job, site):
+    if checkpoints(job, site):
         yield f"checkpoint_exit_code = {int(Exit.AGAIN)}"
         yield "transfer_checkpoint_files = $(run)"
 
@@ -159,10 +159,11 @@ def _policy(site: Site) -> Iterator[str]:
     yield f"on_exit_remove = (ExitBySignal =?= False) && (ExitCode == 0 || ExitCode == {CANCELLED})"
     often = f"(({passing}) && NumJobCompletions > {RETRIES}) || (ExitCode =?= {int(Exit.AGAIN)} && NumJobCompletions > {site.requeues})"
     yield f"on_exit_hold = ((ExitBySignal =?= False) && ({codes})) || {often}"
-    said = 'strcat("exit code ", ExitCode)'
-    for code in reversed((*HELD_AT_ONCE, Exit.AGAIN)):
-        said = f'ifThenElse(ExitCode == {int(code)}, "{MEANINGS[code]} (exit code {int(code)})", {said})'
-    yield f'on_exit_hold_reason = ifThenElse(ExitBySignal, strcat("ended by signal ", ExitSignal), {said})'
+    known = [f'ExitCode == {int(code)}, "{meaning(code)}"' for code in (*HELD_AT_ONCE, Exit.AGAIN)]
+    chain = ['ExitBySignal, strcat("ended by signal ", ExitSignal)', *known]
+    yield "on_exit_hold_reason = \\"
+    yield from (f"  ifThenElse({one}, \\" for one in chain)
+    yield f'  strcat("exit code ", ExitCode){")" * len(chain)}'
     yield "on_exit_hold_subcode = ifThenElse(ExitBySignal, 128 + ExitSignal, ExitCode)"
 
 

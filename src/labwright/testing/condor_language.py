@@ -27,7 +27,7 @@ def description(path: Path) -> tuple[Commands, list[Commands]]:
         ValueError: a line is neither a command nor a queue statement, or there is none.
     """
     commands: Commands = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in re.sub(r"\\\n[ \t]*", "", path.read_text(encoding="utf-8")).splitlines():
         name, equals, value = (part.strip() for part in line.partition("="))
         if not line.strip() or line.startswith("#"):
             continue
