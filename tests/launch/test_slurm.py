@@ -249,6 +249,14 @@ def test_a_task_that_saved_and_ended_as_asked_has_not_failed(twins: Twins, runs:
     assert states == [FAILED, CANCELLED, FAILED]
 
 
+def test_a_cancelled_task_that_left_no_trace_is_cancelled(twins: Twins, runs: Path) -> None:
+    job = queued(runs)
+    job.mark_cancelled([2])
+    assert [seen.state for seen in LAUNCHER.poll([job]).values()] == [UNKNOWN, UNKNOWN, CANCELLED]
+    twins.answers("squeue", Answer(complains="Unable to contact slurm controller", code=1))
+    assert {seen.state for seen in LAUNCHER.poll([job]).values()} == {UNKNOWN}
+
+
 # ---- Stopping and entering ----
 
 HALF = "1003_0|RUNNING|None|N/A|n1|predict\n1003_[1-2]|PENDING|Resources|N/A||predict\n"
@@ -260,22 +268,22 @@ def test_a_cancelled_job_saves_where_it_runs_and_leaves_the_queue_where_it_waits
     # The marks have to be there before any signal.
     twins.runs("scancel", f'[ -e "{job.folder}/cancelled.predict" ]')
     LAUNCHER.cancel(job)
-    assert twins.calls("scancel") == [["--batch", "--signal=USR1", "1003_0"], ["1003_1", "1003_2"]]
+    assert twins.calls("scancel") == [["1003_[1,2]"], ["--batch", "--signal=USR1", "1003_[0]"]]
     assert all(job.is_cancelled(index) for index in range(3))
     assert not submission.read(job.folder).cancelled
 
 
-def test_a_job_that_only_waits_is_cancelled_by_its_own_id(twins: Twins, runs: Path) -> None:
-    twins.answers("squeue", "1003_[0-2%2]|PENDING|Resources|N/A||predict\n")
-    LAUNCHER.cancel(queued(runs))
-    assert twins.calls("scancel") == [["1003"]]
+def test_a_job_that_is_no_array_is_cancelled_by_its_own_id(twins: Twins, runs: Path) -> None:
+    twins.answers("squeue", "1001|PENDING|Resources|N/A||pack\n")
+    LAUNCHER.cancel(queued(runs, "pack", "1001"))
+    assert twins.calls("scancel") == [["1001"]]
 
 
 def test_single_tasks_are_cancelled_alone(twins: Twins, runs: Path) -> None:
     job = queued(runs)
     twins.answers("squeue", HALF)
     LAUNCHER.cancel(job, [2])
-    assert twins.calls("scancel") == [["1003_2"]]
+    assert twins.calls("scancel") == [["1003_[2]"]]
     assert [job.is_cancelled(index) for index in range(3)] == [False, False, True]
 
 
@@ -284,7 +292,7 @@ def test_who_insists_has_it_ended_by_slurm(twins: Twins, runs: Path) -> None:
     twins.answers("squeue", HALF, "1003_0|RUNNING|None|N/A|n1|predict\n")
     LAUNCHER.cancel(job)
     LAUNCHER.cancel(job)
-    assert twins.calls("scancel")[2:] == [["1003_0"]]
+    assert twins.calls("scancel")[2:] == [["1003_[0]"]]
 
 
 def test_a_submission_marked_as_a_whole_still_saves(twins: Twins, runs: Path) -> None:
@@ -292,7 +300,29 @@ def test_a_submission_marked_as_a_whole_still_saves(twins: Twins, runs: Path) ->
     (job.folder / submission.CANCELLED).touch()
     twins.answers("squeue", HALF)
     LAUNCHER.cancel(job)
-    assert twins.calls("scancel")[0] == ["--batch", "--signal=USR1", "1003_0"]
+    assert twins.calls("scancel")[-1] == ["--batch", "--signal=USR1", "1003_[0]"]
+
+
+def test_a_signal_that_arrived_is_not_waited_for_any_longer(twins: Twins, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slurm, "SIGNAL_WITHIN_S", 0.2)
+    twins.answers("squeue", HALF)
+    twins.answers("scancel", Answer(code=1, after_s=5))
+    LAUNCHER.cancel(queued(runs), [0])
+    assert twins.calls("scancel") == [["--batch", "--signal=USR1", "1003_[0]"]]
+
+
+def test_a_task_that_ended_before_the_signal_is_no_error(twins: Twins, runs: Path) -> None:
+    twins.answers("squeue", "1001|RUNNING|None|N/A|n1|pack\n", "")
+    twins.answers("scancel", Answer(complains="Job/step already completing or completed", code=1))
+    LAUNCHER.cancel(queued(runs, "pack", "1001"))
+    assert len(twins.calls("squeue")) == 2
+
+
+def test_a_signal_that_slurm_refused_is_an_error(twins: Twins, runs: Path) -> None:
+    twins.answers("squeue", "1001|RUNNING|None|N/A|n1|pack\n")
+    twins.answers("scancel", Answer(complains="Access/permission denied", code=1))
+    with pytest.raises(FaultError, match="permission denied"):
+        LAUNCHER.cancel(queued(runs, "pack", "1001"))
 
 
 def test_cancelling_what_is_over_asks_slurm_for_nothing(twins: Twins, runs: Path) -> None:
