@@ -16,11 +16,12 @@ from typing import Any
 
 from labwright.launch import hello
 from labwright.launch.job import Job
-from labwright.launch.launcher import UNKNOWN
+from labwright.launch.launcher import DONE, UNKNOWN
 from labwright.launch.prepare import Prepared, begin, queue
 from labwright.launch.status import Placed, Standing, look, standing
 from labwright.launch.stop import stop
 from labwright.launch.submission import Submission, read
+from labwright.parts.conduct import closed_gate
 from labwright.runs.errors import CommandError, DataError, Exit, FaultError, LabwrightError, MissingError, Stopped, StudyError
 from labwright.runs.run import Run
 from labwright.watch.logs import plain
@@ -55,10 +56,11 @@ def conduct(prepared: Prepared, say: Say) -> dict[Path, LabwrightError]:
     """
     with _signals() as came:
         made = begin(prepared)
+        logs = _Logs({run for job in prepared.jobs for run in job.runs})
         try:
             made = queue(prepared, made)
             say(f"queued on {made.site}: {', '.join(f'{job.name} {job.id}' for job in made.jobs)}")
-            ended = _follow(prepared.jobs, made, say, came)
+            ended = _follow(prepared, made, logs, say, came)
         finally:
             count = cancel_rest(made.folder)
     if ended is None:
@@ -152,10 +154,9 @@ def why(run: Run, how: Standing) -> LabwrightError:
     )
 
 
-def _follow(jobs: Sequence[Job], made: Submission, say: Say, came: Sequence[str]) -> dict[Path, LabwrightError] | None:
+def _follow(prepared: Prepared, made: Submission, logs: _Logs, say: Say, came: Sequence[str]) -> dict[Path, LabwrightError] | None:
     """Show what happens until nothing can go on any more; None where a signal came first."""
     runs = {task.run: Run.open(task.run) for job in made.jobs for task in job.tasks}
-    logs = _Logs(runs)
     pause_s = ASK_AGAIN_S.get(made.kind, ASK_CLUSTER_AGAIN_S)
     told: dict[Path, tuple[str, str]] = {}
     ask_at = 0.0
@@ -165,21 +166,36 @@ def _follow(jobs: Sequence[Job], made: Submission, say: Say, came: Sequence[str]
         if asked:
             tasks = look(made.jobs)
             ask_at = time.monotonic() + pause_s
-        of = {run: [one for one in tasks if one.task.run == run] for run in runs}
-        how = {path: standing(run, of[path]) for path, run in runs.items()}
+        how = {path: standing(run, [one for one in tasks if one.task.run == path]) for path, run in runs.items()}
         logs.show(say)
         for path, one in how.items():
             if told.get(path) != (one.state, one.host):
                 told[path] = (one.state, one.host)
                 say(_line(runs[path], one))
-        if asked and not _can_go_on(jobs, tasks, how):
-            return {path: why(runs[path], one) for path, one in how.items() if one.state != "done"}
+        if asked:
+            closed = _closed(prepared, how)
+            if not _can_go_on(prepared.jobs, tasks, how, {gate for gate, _ in closed.values()}):
+                return {
+                    path: closed[path][1] if path in closed else why(runs[path], one) for path, one in how.items() if one.state != "done"
+                }
         time.sleep(LOOK_AGAIN_S)
     return None
 
 
-def _can_go_on(jobs: Sequence[Job], tasks: Sequence[Placed], how: Mapping[Path, Standing]) -> bool:
-    """Whether a task still works, or waits for what does not wait for one that failed."""
+def _closed(prepared: Prepared, how: Mapping[Path, Standing]) -> dict[Path, tuple[Path, DataError]]:
+    """By run the gate of it that is complete and closed, and the sentence that says so."""
+    found: dict[Path, tuple[Path, DataError]] = {}
+    for _, plan in prepared.rows:
+        by_name = {one.name: one for one in plan}
+        for one in plan:
+            for gate in (by_name[name] for name in one.step.gates if name in by_name and one.folder in how):
+                if gate.folder in how and how[gate.folder].state == "done" and (error := closed_gate(gate, one.name)):
+                    found[one.folder] = (gate.folder, error)
+    return found
+
+
+def _can_go_on(jobs: Sequence[Job], tasks: Sequence[Placed], how: Mapping[Path, Standing], closed: Collection[Path]) -> bool:
+    """Whether a task still works, or waits for what does not wait for one that failed, or for a closed gate."""
     lost: set[tuple[str, int]] = set()
     by_place = {(one.job.name, one.number): one for one in tasks}
     alive = False
@@ -189,9 +205,12 @@ def _can_go_on(jobs: Sequence[Job], tasks: Sequence[Placed], how: Mapping[Path, 
             state = how[task.run].state
             before = [(after.job, number) if after.each else after.job for after in job.after]
             blocked = any(place in lost if isinstance(place, tuple) else place in {name for name, _ in lost} for place in before)
-            if state == "running" or (not blocked and state != "done" and (one.is_living or one.seen.state == UNKNOWN)):
+            if state == "done":
+                if task.run in closed:
+                    lost.add((job.name, number))
+            elif state == "running" or (not blocked and (one.is_living or one.seen.state == UNKNOWN)):
                 alive = True
-            elif blocked or (state != "done" and one.seen.state != "done"):
+            elif blocked or one.seen.state != DONE:
                 lost.add((job.name, number))
     return alive
 
