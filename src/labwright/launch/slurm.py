@@ -47,8 +47,10 @@ class Slurm:
                 ids[job.name] = _sbatch(submission.folder / f"{job.name}.sbatch", dependency(job, ids))
                 submission.queued(job.name, ids[job.name])
                 _check_reservation(ids[job.name], job.queue.reservation, site)
-        except BaseException:
-            _take_back(submission, ids)
+        except BaseException as error:
+            taken = _take_back(submission, ids)
+            if isinstance(error, LabwrightError) and ids and taken:
+                error.todo = f"{error.todo} What was queued before it is cancelled again.".strip()
             raise
 
     def poll(self, jobs: Sequence[Submitted] | None) -> dict[str, Seen]:
@@ -130,7 +132,9 @@ def _sbatch(script: Path, dependency: Sequence[str]) -> str:
     try:
         answer = call("sbatch", "--parsable", *dependency, str(script), within_s=SUBMIT_WITHIN_S, env=_environment())
     except FaultError as error:
-        raise FaultError(f"Slurm refused the job {script.stem}: {error.what}", where=str(script), todo=error.todo) from error
+        raise FaultError(
+            f"Slurm refused the job {script.stem}: {error.what.removeprefix('sbatch: error: ')}", where=str(script), todo=error.todo
+        ) from error
     # With several clusters the name of the one follows; sites print greetings before.
     lines = answer.split()
     id = lines[-1].partition(";")[0] if lines else ""
@@ -171,7 +175,7 @@ def _check_reservation(id: str, reservation: str, site: Site) -> None:
         )
 
 
-def _take_back(submission: Submission, ids: Mapping[str, str]) -> None:
+def _take_back(submission: Submission, ids: Mapping[str, str]) -> bool:
     """Cancel what is queued already of a submission that was refused in its middle; what cannot be cancelled stays recorded."""
     with suppress(LabwrightError, OSError):
         (submission.folder / CANCEL_MARK).touch()
@@ -182,6 +186,8 @@ def _take_back(submission: Submission, ids: Mapping[str, str]) -> None:
             call("scancel", *dict.fromkeys([*ids.values(), *unheard]))
         for name in ids:
             submission.queued(name, "")
+        return True
+    return False
 
 
 def _queue(ids: Sequence[str]) -> tuple[dict[str, Seen], str]:
