@@ -16,7 +16,7 @@ from labwright.launch import prepare, submission
 from labwright.launch.launcher import CANCELLED, DONE, FAILED, QUEUED, RUNNING, UNKNOWN, Seen
 from labwright.launch.local import LAUNCHER
 from labwright.launch.local_events import Process, Reader, started, tell, told
-from labwright.launch.local_queue import output
+from labwright.launch.local_plan import output
 from labwright.launch.site import Site, load_site
 from labwright.launch.submission import Submission
 from labwright.runs import gpus

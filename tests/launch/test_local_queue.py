@@ -20,7 +20,8 @@ from labwright.launch.job import After, Job, Task
 from labwright.launch.launcher import CANCELLED, DONE, FAILED, QUEUED, RUNNING
 from labwright.launch.local import LAUNCHER
 from labwright.launch.local_events import Reader, Standing, told
-from labwright.launch.local_queue import conduct, output, write_plan
+from labwright.launch.local_plan import output, write_plan
+from labwright.launch.local_queue import conduct
 from labwright.launch.site import Queue, Site
 from labwright.launch.submission import Submission, begin, read
 from labwright.runs import gpus
