@@ -24,6 +24,7 @@ WORDS = tuple(kind for kind in light.KINDS if kind not in light.ALWAYS)
 """What can be asked for; the rest always comes along."""
 _NOT_THERE = (12, 23, 255)
 """rsync's codes for a source that cannot be read, and for a host that does not answer."""
+_NAME_IT = "Name a study file, its folder or a folder of runs, by its path there; the host is the site's `login`."
 _WHOLE = ("--exclude=/*/claim.lock", "--include=/*/", "--include=/*/**", "--exclude=*")
 
 
@@ -73,7 +74,7 @@ def fetch(site: Site, places: Sequence[str], to: Path, only: Sequence[str] = ())
 
 def _runs_there(site: Site, places: Sequence[str]) -> tuple[str, dict[str, set[str]]]:
     """The source as rsync takes it, and by run which of the files that tell of runs there are."""
-    refusal: MissingError | None = None
+    refusals: list[MissingError] = []
     for place in places:
         source = f"{site.login}:{place}/" if site.login else f"{place}/"
         try:
@@ -87,7 +88,7 @@ def _runs_there(site: Site, places: Sequence[str]) -> tuple[str, dict[str, set[s
                 source,
             )
         except MissingError as error:
-            refusal = refusal or error
+            refusals.append(error)
             continue
         found: dict[str, set[str]] = {}
         for line in listing.splitlines():
@@ -97,9 +98,9 @@ def _runs_there(site: Site, places: Sequence[str]) -> tuple[str, dict[str, set[s
         runs = {name: files for name, files in found.items() if "step.json" in files and not name.startswith(TEMPORARY)}
         if runs:
             return source, runs
-    raise refusal or MissingError(
-        "there is no run", where=_where(site, places[0]), todo="Name a study file, its folder or a folder of runs, by its path there."
-    )
+    if len(refusals) == len(places):
+        raise refusals[0]
+    raise MissingError("there is no run", where=_where(site, places[0]), todo=_NAME_IT)
 
 
 def _refuse_others(source: str, to: Path, ours: Sequence[str]) -> None:
@@ -159,9 +160,7 @@ def _call(*words: str) -> str:
     if "Failed to exec" in done.stderr:
         raise MissingError("ssh is not installed here", where="labwright pull", todo="Install the package openssh-client.")
     if done.returncode in _NOT_THERE:
-        raise MissingError(
-            said, where=source, todo="Name a study file, its folder or a folder of runs, by its path there; see `login` of the site."
-        )
+        raise MissingError(said, where=source, todo=_NAME_IT)
     raise FaultError(said, where=source, todo="Try again; what came is kept.")
 
 

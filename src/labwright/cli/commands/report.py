@@ -13,6 +13,7 @@ from labwright.cli.tables import print_json
 from labwright.runs import sections
 from labwright.runs.errors import Exit, MissingError
 from labwright.runs.run import Run
+from labwright.study.registry import recipe
 
 PAGE = "report.html"
 
@@ -66,10 +67,10 @@ def open_page(path: Path) -> None:
 
 
 def _of_folder(folder: Path) -> tuple[list[Run], Path, str, list[Point]]:
-    """All runs of a folder, inputs first; those that a sweep made are its rows, but for what fed them."""
+    """All runs of a folder, inputs first; those that a sweep made are its rows, but for what fed or gated others."""
     runs = with_inputs(places.runs_at(str(folder)))
     fed = {place for run in runs for place in run.inputs.values()}
-    swept = [run for run in runs if run.description.get("sweep") and run.folder.resolve() not in fed]
+    swept = [run for run in runs if run.description.get("sweep") and run.folder.resolve() not in fed and not _is_gate(run)]
     points = [
         point_of(
             dict(text.split("=", 1) for text in re.split(r" (?=[\w.]+=)", run.description["sweep"])),
@@ -79,6 +80,10 @@ def _of_folder(folder: Path) -> tuple[list[Run], Path, str, list[Point]]:
         for run in swept
     ]
     return runs, folder, folder.resolve().name, points
+
+
+def _is_gate(run: Run) -> bool:
+    return any(run.step in step.gates for step in recipe(str(run.description["recipe"])).steps)
 
 
 def _of_study(arguments: argparse.Namespace) -> tuple[list[Run], Path, str, list[Point], list[str]]:
