@@ -75,6 +75,12 @@ class Cluster:
         until(told, SECONDS)
         return states
 
+    def times(self, job: str) -> tuple[str, str]:
+        """When the first task of a job began and the last ended, by the accounting."""
+        rows = self.tool("sacct", "--noheader", "--parsable2", "--allocations", f"--jobs={job}", "--format=Start,End").splitlines()
+        begins, ends = zip(*(row.split("|") for row in rows), strict=True)
+        return min(begins), max(ends)
+
     def kick(self, job: str) -> None:
         """Let a job that was queued again start at once."""
         self.tool("scontrol", "update", f"JobId={job}", "StartTime=now")
@@ -100,6 +106,16 @@ class Cluster:
         """Start the node again and wait until it takes jobs."""
         self.tool("slurmd", "-N", node)
         until(lambda: self.tool("sinfo", "--noheader", "--partition=main", f"--nodes={node}", "--format=%t") in ("idle", "mix", "alloc"))
+
+    def stop_controller(self) -> None:
+        """Nobody answers squeue and scontrol; jobs go on."""
+        controller = psutil.Process(int((self.folder / "slurmctld.pid").read_text()))
+        controller.terminate()
+        until(lambda: not controller.is_running() or controller.status() == psutil.STATUS_ZOMBIE)
+
+    def start_controller(self) -> None:
+        self.tool("slurmctld")
+        until(lambda: subprocess.run(["scontrol", "ping"], capture_output=True, check=False).returncode == 0)
 
     def database(self, statement: str) -> str:
         """Run SQL in the accounting database."""

@@ -23,9 +23,9 @@ def test_tasks_of_an_array_end_as_they_end(slurm: Cluster) -> None:
 
 
 def test_low_is_preempted_by_main_and_goes_on_within_seconds(slurm: Cluster) -> None:
-    low = slurm.batch('[ "${SLURM_RESTART_COUNT:-0}" = 1 ] || sleep 60', "--partition=low", "--nodes=2", "--ntasks=8", "--requeue")
+    low = slurm.batch('[ "${SLURM_RESTART_COUNT:-0}" = 1 ] || sleep 60', "--partition=low", "--nodes=2", "--exclusive", "--requeue")
     slurm.until(low, "RUNNING")
-    slurm.tool("srun", "--partition=main", "--nodes=2", "--ntasks=8", "true")
+    slurm.tool("srun", "--partition=main", "--nodes=2", "--exclusive", "true")
     assert slurm.ended(low) == ["PREEMPTED", "COMPLETED"]
 
 

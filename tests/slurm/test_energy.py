@@ -97,7 +97,7 @@ def test_all_attempts_of_a_preempted_job_are_in_the_sum(slurm: Cluster, since: s
     low = slurm.batch("sleep 2; [ ${SLURM_RESTART_COUNT:-0} = 1 ] || sleep 60", "--partition=low", "--nodes=2", "--exclusive", "--requeue")
     slurm.until(low, "RUNNING")
     time.sleep(2)
-    slurm.tool("srun", "--nodes=2", "--ntasks=8", "--job-name=first", "true")
+    slurm.tool("srun", "--nodes=2", "--exclusive", "--job-name=first", "true")
     assert slurm.ended(low) == ["PREEMPTED", "COMPLETED"]
     write(slurm, (low, 700, "PREEMPTED"), (low, 800, "COMPLETED"))
     printed = asked(capsys, since, 3)
