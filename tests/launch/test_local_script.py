@@ -19,7 +19,7 @@ from labwright.runs.errors import StudyError
 from labwright.study.resources import Resources
 
 GOLDEN = Path(__file__).with_name("golden") / "local"
-RUNS = Path("/home/mara/colony/runs")
+RUNS = Path("/srv/mara/colony/runs")
 PLACE = RUNS / "jobs" / "20261121-101500-3f2a"
 SITE = Site(kind="local", name="generic-server", python="/opt/labwright/bin/python")
 TRAIN = (Task(RUNS / "train-1f6a0c92d3"),)

@@ -14,7 +14,7 @@ from labwright.study.resources import Resources
 
 BUNDLED = Path(launcher.__file__).with_name("sites")
 NAMES = ("chtc", "generic-htcondor", "generic-server", "generic-slurm", "horeka", "lpc")
-PLACE = Path("/home/mara/runs/jobs/20261121-101500-3f2a")
+PLACE = Path("/srv/mara/runs/jobs/20261121-101500-3f2a")
 
 
 def job(site: Site, step: str, *, gpu: bool) -> Job:

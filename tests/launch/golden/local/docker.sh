@@ -26,14 +26,14 @@ hand_on() { stop="$stop $1" caught=1; [ -z "$child" ] || kill -USR1 "$child" 2>/
 trap 'hand_on TERM' TERM
 trap 'hand_on USR1' USR1
 trap 'hand_on INT' INT
-home=/home/mara/colony/runs/train-1f6a0c92d3
+home=/srv/mara/colony/runs/train-1f6a0c92d3
 run=$home
 mkdir -p "/scratch/$USER/labwright/layers" "/scratch/$USER/labwright/tmp" "/scratch/$USER/labwright/home/.cache"
 me="$(id -u):$(id -g)"
 # The payload; a signal that came before it began is enough to leave it.
 code=75
 if [ -z "$stop" ]; then
-  ranks docker run --rm --user "$me" --network host --ipc host --pid host --cap-drop ALL --security-opt no-new-privileges --mount "type=bind,source=/scratch/$USER/labwright,target=/scratch/$USER/labwright" --mount type=bind,source=/home/mara/colony/runs,target=/home/mara/colony/runs --gpus all --env CUDA_VISIBLE_DEVICES --env LABWRIGHT_PATHS --env LABWRIGHT_STOP_AFTER_S --env LOCAL_RANK --env LOCAL_WORLD_SIZE --env MASTER_ADDR --env MASTER_PORT --env RANK --env SLURM_JOB_ID --env SLURM_LOCALID --env USER --env WORLD_SIZE --env "HOME=/scratch/$USER/labwright/home" --env "TMPDIR=/scratch/$USER/labwright/tmp" --env "XDG_CACHE_HOME=/scratch/$USER/labwright/home/.cache" --entrypoint '' ghcr.io/lab/labwright@sha256:5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e python3 -m labwright step "$run" &
+  ranks docker run --rm --user "$me" --network host --ipc host --pid host --cap-drop ALL --security-opt no-new-privileges --mount "type=bind,source=/scratch/$USER/labwright,target=/scratch/$USER/labwright" --mount type=bind,source=/srv/mara/colony/runs,target=/srv/mara/colony/runs --gpus all --env CUDA_VISIBLE_DEVICES --env LABWRIGHT_PATHS --env LABWRIGHT_STOP_AFTER_S --env LOCAL_RANK --env LOCAL_WORLD_SIZE --env MASTER_ADDR --env MASTER_PORT --env RANK --env SLURM_JOB_ID --env SLURM_LOCALID --env USER --env WORLD_SIZE --env "HOME=/scratch/$USER/labwright/home" --env "TMPDIR=/scratch/$USER/labwright/tmp" --env "XDG_CACHE_HOME=/scratch/$USER/labwright/home/.cache" --entrypoint '' ghcr.io/lab/labwright@sha256:5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e python3 -m labwright step "$run" &
   child=$!
   [ -z "$stop" ] || kill -USR1 "$child"
   code=127

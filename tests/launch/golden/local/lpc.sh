@@ -7,7 +7,7 @@ hand_on() { stop="$stop $1" caught=1; [ -z "$child" ] || kill -USR1 "$child" 2>/
 trap 'hand_on TERM' TERM
 trap 'hand_on USR1' USR1
 trap 'hand_on INT' INT
-home=/home/mara/colony/runs/train-1f6a0c92d3
+home=/srv/mara/colony/runs/train-1f6a0c92d3
 run=$home
 export X509_USER_PROXY="/tmp/x509up_u$UID"
 mkdir -p "$HOME/nobackup/.apptainer/layers" "$HOME/nobackup/.apptainer/tmp" "$HOME/nobackup/.apptainer/home/.cache"
@@ -23,7 +23,7 @@ apptainer=$(command -v apptainer || command -v singularity) || {
 # The payload; a signal that came before it began is enough to leave it.
 code=75
 if [ -z "$stop" ]; then
-  "$apptainer" exec --home "$HOME/nobackup/.apptainer/home" --bind "$PWD:/srv" --bind /cvmfs --bind "$HOME/nobackup" --bind "$HOME/nobackup/.apptainer" --bind /home/mara/colony/runs --bind /uscms_data/hh4b --nv --env "TMPDIR=$HOME/nobackup/.apptainer/tmp" --env "XDG_CACHE_HOME=$HOME/nobackup/.apptainer/home/.cache" /cvmfs/unpacked.cern.ch/registry.hub.docker.com/chuyuanliu/heptools:ml /opt/labwright/bin/python3 -m labwright step "$run" &
+  "$apptainer" exec --home "$HOME/nobackup/.apptainer/home" --bind "$PWD:/srv" --bind /cvmfs --bind "$HOME/nobackup" --bind "$HOME/nobackup/.apptainer" --bind /srv/mara/colony/runs --bind /uscms_data/hh4b --nv --env "TMPDIR=$HOME/nobackup/.apptainer/tmp" --env "XDG_CACHE_HOME=$HOME/nobackup/.apptainer/home/.cache" /cvmfs/unpacked.cern.ch/registry.hub.docker.com/chuyuanliu/heptools:ml /opt/labwright/bin/python3 -m labwright step "$run" &
   child=$!
   [ -z "$stop" ] || kill -USR1 "$child"
   code=127

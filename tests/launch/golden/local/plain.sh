@@ -7,7 +7,7 @@ hand_on() { stop="$stop $1" caught=1; [ -z "$child" ] || kill -USR1 "$child" 2>/
 trap 'hand_on TERM' TERM
 trap 'hand_on USR1' USR1
 trap 'hand_on INT' INT
-home=/home/mara/colony/runs/pack-0a1b2c3d4e
+home=/srv/mara/colony/runs/pack-0a1b2c3d4e
 run=$home
 # The payload; a signal that came before it began is enough to leave it.
 code=75

@@ -8,7 +8,7 @@ trap 'hand_on TERM' TERM
 trap 'hand_on USR1' USR1
 trap 'hand_on INT' INT
 task="${1:-0}"
-home=/home/mara/colony/runs/predict-77aa01be55
+home=/srv/mara/colony/runs/predict-77aa01be55
 run=$home
 set +u
 { :

@@ -9,8 +9,8 @@ trap 'hand_on USR1' USR1
 trap 'hand_on INT' INT
 task="${1:-0}"
 homes=(
-  /home/mara/colony/runs/train-1f6a0c92d3
-  /home/mara/colony/runs/train-2b7d11e0a4
+  /srv/mara/colony/runs/train-1f6a0c92d3
+  /srv/mara/colony/runs/train-2b7d11e0a4
 )
 home=${homes[$task]}
 run=$home

@@ -26,7 +26,7 @@ hand_on() { stop="$stop $1" caught=1; [ -z "$child" ] || kill -USR1 "$child" 2>/
 trap 'hand_on TERM' TERM
 trap 'hand_on USR1' USR1
 trap 'hand_on INT' INT
-home=/home/mara/colony/runs/train-1f6a0c92d3
+home=/srv/mara/colony/runs/train-1f6a0c92d3
 run=$home
 export LABWRIGHT_STOP_AFTER_S=3420
 # The payload; a signal that came before it began is enough to leave it.
