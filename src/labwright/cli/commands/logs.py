@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     found = places.runs_named(arguments.place, arguments.name, places.runs_option(arguments))[0]
     last = None if arguments.lines is None else _count(arguments.lines)
     shown: dict[Path, int] = {}
-    pieces = [(path, _new(path, shown)) for path in _logs(found, arguments.job)]
+    pieces = [(path, text) for path in _logs(found, arguments.job) if (text := _new(path, shown))]
     if last is not None:
         pieces = _tail(pieces, last)
     for path, text in pieces:

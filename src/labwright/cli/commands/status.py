@@ -94,7 +94,8 @@ def _all_jobs(*, as_json: bool) -> int:
     for site, study in dict.fromkeys((row["site"], row["study"]) for row in jobs):
         own = [row for row in jobs if (row["site"], row["study"]) == (site, study)]
         lines = [[row["job"], row["name"], row["state"], _few(row["runs"]), row["reason"], row["host"]] for row in own]
-        title = f"{site}: {_short(study)}" if study else f"{site}: jobs that Labwright did not submit"
+        what = "jobs that Labwright did not submit" if study is None else _short(study) if study else "looks at its machines"
+        title = f"{site}: {what}"
         print_table(["job", "name", "state", "runs", "reason", "host"], lines, title=title)
         print()
     if not jobs:
@@ -128,7 +129,7 @@ def _job_rows(made: Submission, tasks: list[Placed]) -> list[dict[str, Any]]:
 
 def _foreign_row(kind: str, seen: Seen) -> dict[str, Any]:
     own = {"job": seen.id, "name": seen.name, "state": seen.state, "reason": seen.reason, "host": seen.host}
-    return {"site": kind, "study": "", "runs": [], **own}
+    return {"site": kind, "study": None, "runs": [], **own}
 
 
 def _state(task: Placed) -> str:
