@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from labwright.cli.complete import answer, candidates
-from labwright.cli.verbs import INNER, VERBS
+from labwright.cli.grammar import INNER
+from labwright.cli.verbs import VERBS
 
 
 def offered(*words: str) -> list[str]:

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from labwright.cli import scan
-from labwright.cli.verbs import BY_NAME, INNER, VERBS, Argument, Verb
+from labwright.cli.grammar import INNER, Argument, Verb
+from labwright.cli.verbs import BY_NAME, VERBS
 
 Candidate = tuple[str, str]
 STUDY_ENDINGS = (".yaml", ".yml")

@@ -13,9 +13,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from labwright.cli.grammar import Verb
 from labwright.cli.helptext import EXIT_CODES, meaning, shown, spelling, usage
 from labwright.cli.manifest import SHIPPED, build, shipped_recipes, write_shipped
-from labwright.cli.verbs import VERBS, Verb
+from labwright.cli.verbs import VERBS
 from labwright.launch.site import BUNDLED, Queue, Site, load_site, unknowns
 from labwright.study.options import Options
 from labwright.study.schema import walk
