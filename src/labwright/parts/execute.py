@@ -75,7 +75,7 @@ def _lead(run: Run, share: Share, finish: bool, quiet: bool, flag: StopFlag, wor
         before_log(workers)
         with attempt(run, share=str(share), quiet=quiet) as current, _closing(current, flag, run, ranks):
             publish.sweep(run.folder)
-            step, job = _job(run, current, flag, workers)
+            step, job = _job(run, share, current, flag, workers)
             try:
                 _work(step, job, share, finish, current, flag, ranks)
             finally:
@@ -91,7 +91,7 @@ def _follow(run: Run, share: Share, flag: StopFlag, ranks: Ranks) -> None:
         attempt(run, share=str(share), rank=ranks.rank, given=number, quiet=True) as current,
         _closing(current, flag, run, ranks),
     ):
-        step, job = _job(run, current, flag, 1, record=lambda kind, **fields: None)
+        step, job = _job(run, share, current, flag, 1, record=lambda kind, **fields: None)
         while (part := ranks.next_part()) is not None:
             try:
                 step.work(replace(job, part=part.id), part)
@@ -110,7 +110,7 @@ def finish_run(run: Run, *, quiet: bool = False) -> Exit:
         if _complete(run):
             return Exit.DONE
         with attempt(run, share=FINISH, quiet=quiet) as current, _closing(current, flag, run):
-            step, job = _job(run, current, flag, 1)
+            step, job = _job(run, Share(), current, flag, 1)
             parts = frozen_parts(run)
             if parts is None:
                 raise MissingError("no part is done", where=run.name, todo="Run its shares, then finish.")
@@ -159,11 +159,12 @@ def _workers(run: Run, asked: int | None) -> int:
 
 
 def _job(
-    run: Run, current: Attempt, flag: StopFlag, workers: int, record: Callable[..., None] | None = None
+    run: Run, share: Share, current: Attempt, flag: StopFlag, workers: int, record: Callable[..., None] | None = None
 ) -> tuple[LazyStep[Any], LocalJob[Any]]:
     record = record or current.journal.record
+    energy, terminal = current.energy, current.terminal
     return patiently(
-        lambda: make_job(run, record=record, stopping=flag, workers=workers, energy=current.energy, terminal=current.terminal), run.folder
+        lambda: make_job(run, record=record, stopping=flag, workers=workers, share=share, energy=energy, terminal=terminal), run.folder
     )
 
 
@@ -229,7 +230,7 @@ def _stopped(run: Run, reason: str) -> Stopped:
 def _finish(step: LazyStep[Any], job: LocalJob[Any], current: Attempt) -> None:
     run = job.run
     fault("finish:before")
-    # Workers of a killed attempt may have lived on for a moment, and left something after the sweep at the start.
+    # A worker process whose file system was away for a while could not remove what it began and had to begin again.
     publish.sweep(run.folder)
     job.record("finish")
     job.energy.flush()  # what the step tells of its joules comes from the journal

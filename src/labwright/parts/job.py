@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from labwright.parts.progress import Progress
+from labwright.parts.shares import Share
 from labwright.runs import light
 from labwright.runs.energy import Energy
 from labwright.runs.patience import patiently
@@ -39,6 +40,8 @@ class LocalJob(Generic[O]):
     terminal: int | None = None
     part: str = ""
     """The part at work, which findings are recorded with; empty while the run is finished."""
+    share: Share = field(default_factory=Share)
+    """The share of the parts that this process works on."""
     again: bool = True
     """Whether a part is worked on again where the file system went away meanwhile; processes that train together cannot each by itself."""
     _progress: dict[str, Progress] = field(default_factory=dict)
@@ -107,6 +110,7 @@ def make_job(
     record: Callable[..., None],
     stopping: Callable[[], bool],
     workers: int,
+    share: Share = Share(),  # noqa: B008 - frozen
     energy: Energy | None = None,
     terminal: int | None = None,
 ) -> tuple[LazyStep[Any], LocalJob[Any]]:
@@ -122,6 +126,7 @@ def make_job(
         machine=Machine(threads=int(description["machine"]["threads"]), workers=workers),
         write=record,
         stop=stopping,
+        share=share,
         energy=energy or Energy(record, meters=()),
         terminal=terminal,
     )

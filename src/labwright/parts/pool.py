@@ -22,7 +22,9 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from labwright.parts.claims import attend
 from labwright.parts.job import LocalJob, make_job
+from labwright.parts.shares import Share
 from labwright.runs.errors import FaultError, LabwrightError, Stopped
 from labwright.runs.faults import fault
 from labwright.runs.patience import patiently
@@ -151,7 +153,7 @@ class _Processes:
         # The meters see the workers, and the workers' stages do not reach them.
         self.stage = job.stage(job.run.step)
         self.stop = context.Event()
-        arguments = (str(job.run.folder), self.stop)
+        arguments = (str(job.run.folder), job.share, self.stop)
         self.pool = futures.ProcessPoolExecutor(workers, mp_context=context, initializer=_enter, initargs=arguments)
 
     def __enter__(self) -> _Processes:
@@ -179,10 +181,14 @@ _folder: Path
 _stop: Event
 
 
-def _enter(folder: str, stop: Event) -> None:
+def _enter(folder: str, share: Share, stop: Event) -> None:
     """What each worker process does first."""
     global _folder, _stop
     _folder, _stop = Path(folder), stop
+    attend(_folder, share)
+    parent = multiprocessing.parent_process()
+    if parent is None or not parent.is_alive():
+        os._exit(1)  # from the line above on a next owner of the share waits for this process; here it may not have
     # The parent decides when to stop; a signal to the whole group must not tear a part.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
