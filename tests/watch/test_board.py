@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,29 @@ def test_a_scheduler_without_answer_changes_nothing(tmp_path: Path) -> None:
     board.look()
     until(lambda: bool(asked), 5)
     assert "ready" in html(*board.overview())
+
+
+def test_a_disk_that_went_away_takes_only_its_own_runs(tmp_path: Path, eager: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone, here = made.run_folder(tmp_path / "gone" / "a"), made.run_folder(tmp_path / "here" / "b")
+    board = Board([tmp_path / "gone", tmp_path / "here"])
+    board.look()
+    glob = Path.glob
+
+    def stale(path: Path, pattern: str) -> Any:
+        if "gone" in path.parts:
+            raise OSError(errno.ESTALE, "Stale file handle", str(path))
+        return glob(path, pattern)
+
+    monkeypatch.setattr(Path, "glob", stale)
+    for run in (gone, here):
+        made.append(run.folder, made.start(time.time()))
+    for follow in board.runs.values():
+        follow._due = 0.0
+    board.look()
+    states = {board.name(id_): follow.state() for id_, follow in board.runs.items()}
+    assert states == {"a": "ready", "b": "running"}
+    lost = next(id_ for id_ in board.runs if board.name(id_) == "a")
+    assert board.panels(lost) is not None, "what was known of it is still shown"
 
 
 def test_the_longer_a_look_takes_the_longer_is_the_pause() -> None:

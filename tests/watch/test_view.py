@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import base64
 import json
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from labwright.runs import sections
 from labwright.watch.tree import html
 from labwright.watch.view import done_share, siblings, view
 from tests.watch import made
 from tests.watch.test_draw import PIXEL, Page
+from tests.watch.test_story import anything, records
 
 NOW = 1000.0
-ORDER = ["alive", "progress", "own", "curves", "pictures", "energy", "log", "changes", "parts", "siblings", "commands", "details"]
 
 
 def test_panels_come_in_the_order_in_which_people_ask(tmp_path: Path) -> None:
     shown = view(made.followed(made.run_folder(tmp_path / "run"), NOW), [], log=[], now=NOW)
-    assert list(shown) == ORDER
+    assert list(shown) == [
+        *("alive", "progress", "own", "curves", "pictures", "energy", "log", "changes", "parts", "siblings", "commands", "details")
+    ]
 
 
 def test_a_run_at_work_shows_its_curves_and_the_last_pictures_of_the_study(tmp_path: Path) -> None:
@@ -100,3 +106,14 @@ def test_what_journals_say_stays_text_everywhere(tmp_path: Path) -> None:
         assert not any(name.startswith("on") for name in attributes)
         assert tag != "script" or attributes == {"type": "application/json"}
     assert page.text.count(bad) > 10
+
+
+@given(st.lists(records, max_size=12), st.dictionaries(st.sampled_from(["options", "machine", "sweep", "origins", "created"]), anything))
+def test_no_journal_and_no_description_is_too_strange_to_be_shown(strange: list[dict[str, Any]], description: dict[str, Any]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        run = made.run_folder(Path(name, "run"), {"0001": [made.start(NOW - 9), *strange]}, **description)
+        (run.folder / "parts.json").write_text('[{"id": "a"}, {"id": "b"}]')
+        other = made.followed(made.run_folder(Path(name, "other"), created="1"), NOW)
+        shown = view(made.followed(run, NOW), [other], log=[], now=NOW)
+        json.dumps(shown, allow_nan=False)
+        assert "last sign of life" in html(*shown["alive"]) or "ended" in html(*shown["alive"])

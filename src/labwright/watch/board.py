@@ -56,10 +56,13 @@ class Board:
                 return
             began = time.thread_time()
             if now >= self._find_due:
-                self._find()
+                with contextlib.suppress(OSError):
+                    self._find()
                 self._find_due = now + FIND_EVERY_S
             for follow in self.runs.values():
-                follow.look()
+                # A disk that went away takes only its own runs out of sight.
+                with contextlib.suppress(OSError):
+                    follow.look()
             self._look_due = now + pause_after(time.thread_time() - began)
         if self._ask_jobs is not None and now >= self._jobs_due:
             self._jobs_due = now + JOBS_EVERY_S
@@ -92,9 +95,10 @@ class Board:
         """
         with self._lock:
             follow = self.runs[id_]
-            follow.look(at_once=True)
             logs = self._logs.setdefault(id_, Logs(follow.run.folder))
-            logs.look(follow.workers())
+            with contextlib.suppress(OSError):
+                follow.look(at_once=True)
+                logs.look(follow.workers())
             state = follow.state()
             # Words about time and the other runs move on too, but slowly.
             turn = int(time.monotonic() / (TURN_S if state == "running" else SLOW_TURN_S))

@@ -181,7 +181,7 @@ def _pace_figures(follow: Follow) -> list[dict[str, Any]]:
         if (rate := _rate(pace.seen)) is not None:
             made.append(sections.figure("speed", rate, unit="/s", note=pace.title))
         for name, value in pace.fields.items():
-            if isinstance(value, (int, float, str)) and name != "joules":
+            if value is not None and name != "joules":
                 made.append(_data_wait(value) if name == "data_wait" else sections.figure(name.replace("_", " "), value))
     if story.saved is not None:
         made.append(sections.figure("last saved at step", story.saved["step"]))

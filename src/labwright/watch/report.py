@@ -78,7 +78,7 @@ def _article(follow: Follow, all_of_them: Sequence[Follow]) -> Node:
     # The same runs give the same page, whenever it is written.
     written_at = follow.seen_at()
     others = [one for one in all_of_them if one is not follow]
-    panels = view(follow, others, log=logs.shown(), details=chapters(run), now=written_at)
+    panels = view(follow, others, log=logs.shown(), details=lambda: chapters(run), now=written_at)
     head = node("h2", run.step, " ", node("small", f"{run.name} · {run.state()}"))
     return node("article", head, *(node("div", *nodes, data_panel=key) for key, nodes in panels.items() if nodes), id=run.name)
 
