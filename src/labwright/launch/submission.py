@@ -120,7 +120,7 @@ def begin(
         kind=kind,
         study=study,
         argv=tuple(sys.argv),
-        when=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        when=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
         image=image,
         tag=tag,
         jobs=tuple(Submitted(job.name, job.step, job.tasks, "", kind, folder) for job in jobs),
@@ -165,7 +165,7 @@ def submissions(runs: Path) -> list[Submission]:
     for path in sorted((runs / "jobs").glob(f"*/{FILE}")):
         with contextlib.suppress(MissingError):
             found.append(read(path.parent))
-    return found
+    return sorted(found, key=lambda made: made.when)
 
 
 def everywhere() -> list[Submission]:
