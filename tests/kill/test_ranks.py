@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -188,3 +190,15 @@ def test_only_a_training_is_for_several(ground: Ground) -> None:
     for run in (next(runs.glob("pack-*")), next(runs.glob("predict-*"))):
         assert codes(together(ground, run)) == [Exit.COMMAND] * WORLD
     assert json.loads((run / "step.json").read_text())["step"] == "predict"
+
+
+@pytest.mark.slow
+def test_torchrun_starts_them_too(ground: Ground, unbroken: Path) -> None:
+    runs, run = ground.prepared()
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(WORLD), "--rdzv-backend", "c10d"]
+    words = [*launcher, "--rdzv-endpoint", "localhost:0", "-m", "labwright", "step", str(run)]
+    environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    assert names(run) == ["0001-0of1-1.jsonl", "0001.jsonl"]
+    assert differences(unbroken, runs) == []
