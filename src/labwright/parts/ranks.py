@@ -275,7 +275,9 @@ def _as_error(word: Mapping[str, Any]) -> LabwrightError:
 def _broken_exchange(error: RuntimeError) -> bool:
     from torch.distributed import DistError
 
-    return isinstance(error, DistError) or "gloo" in str(error) or "NCCL" in str(error)
+    text = str(error)
+    # Two processes on one GPU are no broken exchange: that would fail the same way each time.
+    return (isinstance(error, DistError) or "gloo" in text or "NCCL" in text) and "invalid usage" not in text.lower()
 
 
 def _number(environment: Mapping[str, str], name: str) -> int:
