@@ -38,7 +38,7 @@ _Row = dict[str, Any]
 
 
 class Pool:
-    """A submit machine and one machine that works; jobs run one after another, in the order of their ids."""
+    """A submit machine and one machine that works; jobs run one after another."""
 
     def __init__(self, folder: Path, evaluate: Evaluate | None = None) -> None:
         """``evaluate``: for :meth:`work`; HTCondor's own library has it."""
@@ -138,10 +138,11 @@ class Pool:
             path.write_text(json.dumps(table, indent=1), encoding="utf-8")
 
     def _start_next(self, mishap: Mishap) -> bool:
-        idle = [id for id, row in self.chosen(()).items() if row["status"] == IDLE]
+        idle = {id: row for id, row in self.chosen(()).items() if row["status"] == IDLE}
         if not idle:
             return False
-        id = min(idle, key=lambda one: tuple(map(int, one.split("."))))
+        # Who had its turn goes behind, so that one that waits for another does not wait for ever.
+        id = min(idle, key=lambda one: (idle[one]["starts"], *map(int, one.split("."))))
         with self.table() as table:
             row = table["jobs"][id]
             row["starts"] += 1
