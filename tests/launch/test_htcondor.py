@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -219,20 +220,39 @@ def test_a_run_that_was_done_meanwhile_is_passed_over_by_the_dag(pool: Pool, des
 # ---- Cancel, tail, attach ----
 
 
-def test_cancelling_a_running_job_stops_it_and_what_waits_for_it(pool: Pool, desk: Desk) -> None:
-    sent = Sent(desk.study("fit.rounds=1000", "fit.sleep_s=0.05"), pool_site()).queue()
+def cancelling(sent: Sent, *, times: int = 1) -> Callable[[str, Path], str]:
+    """Cancel the whole submission when the training is at work, and once more each time that is asked after."""
+    left = times
 
-    def cancel_fit(id: str, folder: Path) -> str:
-        if id == "5003.0" and list(folder.glob("fit-*/journal/*.jsonl")):
+    def look(id: str, folder: Path) -> str:
+        nonlocal left
+        if left and id == "5003.0" and any('"metric"' in path.read_text() for path in folder.glob("fit-*/journal/*.jsonl")):
+            left -= 1
             for job in sent.submission.jobs:
                 sent.launcher.cancel(job)
         return ""
 
-    pool.work(cancel_fit)
+    return look
+
+
+def test_a_running_job_that_is_cancelled_brings_home_what_it_made_and_what_waits_for_it_never_starts(pool: Pool, desk: Desk) -> None:
+    sent = Sent(desk.study("fit.rounds=1000", "fit.sleep_s=0.05"), pool_site()).queue()
+    pool.work(cancelling(sent))
     seen = sent.seen()
     assert {name: one.state for name, one in seen.items()} == {"count": "done", "gate": "done", "fit": "cancelled", "sum": "cancelled"}
-    assert seen["fit"].reason == "via condor_rm (by user twin)"
+    assert seen["fit"].reason == "it was cancelled (exit code 130)"
     assert seen["sum"].reason == "cancelled before its turn came"
+    fit = by_step(sent.runs)["fit"]
+    assert fit.state() == "stopped"
+    assert fit.curves() != {}
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_who_cannot_be_told_to_leave_or_was_told_before_is_removed(pool: Pool, desk: Desk, tmp_path: Path, times: int) -> None:
+    sent = Sent(desk.study("fit.rounds=1000", "fit.sleep_s=0.05"), pool_site()).queue()
+    tool(pool, tmp_path, "ssh_to_job", "sys.exit('not allowed here')" if times == 1 else "")
+    pool.work(cancelling(sent, times=times))
+    assert sent.seen()["fit"] == Seen("5003.0", "cancelled", "via condor_rm (by user twin)", "twin-1")
 
 
 def test_cancelling_what_is_over_asks_nobody(pool: Pool, desk: Desk, tmp_path: Path) -> None:
@@ -284,13 +304,13 @@ def test_attaching_runs_a_command_beside_a_running_task(pool: Pool, desk: Desk) 
     listed = []
 
     def enter(id: str, folder: Path) -> str:
-        words = sent.launcher.attach(job, 0, ["ls"])
-        assert words == ["condor_ssh_to_job", "-auto-retry", "5000.0", "ls"]
-        listed.append(subprocess.run(words, capture_output=True, text=True, check=True).stdout.split())
+        words = sent.launcher.attach(job, 0, ["ls", "-d", "cond or", "condor_exec.exe"])
+        assert words == ["condor_ssh_to_job", "-auto-retry", "5000.0", "ls -d 'cond or' condor_exec.exe"]
+        listed.append(subprocess.run(words, capture_output=True, text=True, check=False).stdout.split())
         return ""
 
     pool.work(enter)
-    assert "condor_exec.exe" in listed[0]
+    assert listed[0] == ["condor_exec.exe"]
 
 
 # ---- Answers that are late, odd, old or empty ----

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -16,6 +17,7 @@ from typing import Any
 
 from labwright.launch import dagman
 from labwright.launch.eventlog import EventLog, JobState, meaning
+from labwright.launch.htcondor_script import LEAVE
 from labwright.launch.job import Job
 from labwright.launch.launcher import CANCELLED, DONE, ENDING, FAILED, HELD, QUEUED, RUNNING, UNKNOWN, Seen, call
 from labwright.launch.site import Site
@@ -90,22 +92,32 @@ class HTCondor:
         return seen | {key: asked.get(id) or Seen(id, UNKNOWN, nobody) for key, id in unheard.items()}
 
     def cancel(self, job: Submitted, indices: Sequence[int] | None = None) -> None:
-        """Take tasks out of the queue. What came home before, and all of other runs, is kept.
+        """Stop tasks; who was told before, or cannot be reached, is removed at once.
 
-        HTCondor tells a running task to end, but brings nothing home of it where files are not shared. Where a node of a DAG has
-        several tasks, DAGMan removes the others when one is removed.
+        A running task whose files travel is told in its own folder to save and leave, and then all that it made comes home:
+        ``condor_rm`` would drop it, checkpoints and all. Where files are shared ``condor_rm`` gives it the time to save. Where a node
+        of a DAG has several tasks, DAGMan removes the others when one leaves.
 
         Raises:
             LabwrightError: ``condor_rm`` gave no answer.
         """
-        job.mark_cancelled(indices)
         chosen = range(len(job.tasks)) if indices is None else indices
+        told = {index for index in chosen if job.is_cancelled(index)}
+        job.mark_cancelled(indices)
         read = cache(self._read)
         cluster = _cluster(job, read)
-        living = [index for index in chosen if (seen := _seen(job, index, read)) is None or seen.state not in _OVER]
-        # Without a number DAGMan has not come to it, and the mark stops it there.
-        if living and cluster is not None:
-            call("condor_rm", *([cluster] if len(living) == len(job.tasks) else [f"{cluster}.{index}" for index in living]))
+        if cluster is None:
+            # DAGMan has not come to it, and the mark stops it there.
+            return
+        seen = {index: _seen(job, index, read) for index in chosen}
+        removed = []
+        for index, one in seen.items():
+            if one is None or one.state not in _OVER:
+                saves = one and one.state == RUNNING and index not in told and _files_travel(job)
+                if not (saves and _told_to_leave(f"{cluster}.{index}")):
+                    removed.append(f"{cluster}.{index}")
+        if removed:
+            call("condor_rm", *([cluster] if len(removed) == len(job.tasks) else removed))
 
     def tail(self, job: Submitted, index: int) -> list[str] | None:
         """``condor_tail -f`` while a task runs out of sight; None where, or when, its output lies in the run folder."""
@@ -124,7 +136,8 @@ class HTCondor:
         if seen is None or seen.state != RUNNING:
             where = f"{job.name}, task {index}" if len(job.tasks) > 1 else job.name
             raise MissingError(f"it is {seen.state if seen else UNKNOWN}, not running", where=where, todo="`labwright status` tells why.")
-        return ["condor_ssh_to_job", "-auto-retry", seen.id, *command]
+        # A shell there reads the words again.
+        return ["condor_ssh_to_job", "-auto-retry", seen.id, *([shlex.join(command)] if command else [])]
 
     def _read(self, path: Path) -> EventLog | None:
         log = self._logs.setdefault(path, EventLog(path))
@@ -178,6 +191,14 @@ def _waiting(job: Submitted, index: int, read: _Read) -> Seen:
     if state.state in _OVER:
         return Seen(job.id, CANCELLED, "the DAG ended before its turn came")
     return Seen(job.id, QUEUED, "it waits for the jobs before it")
+
+
+def _told_to_leave(id: str) -> bool:
+    try:
+        call("condor_ssh_to_job", "-auto-retry", id, LEAVE)
+    except LabwrightError:
+        return False
+    return True
 
 
 def _files_travel(job: Submitted) -> bool:

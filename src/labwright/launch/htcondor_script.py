@@ -17,6 +17,10 @@ from labwright.launch.words import expanding
 
 LAST = "last"
 """The folder from which ``done.json`` comes home after all else."""
+LEAVE = 'touch cancelled && kill -USR1 "$(cat pid)"'
+"""What tells a running script, in the job's own folder, to save, leave, and not be started again."""
+CANCELLED = 130
+"""The exit code of a script that was told so: the job leaves the queue."""
 BUSY_WITHIN_S = 60
 STOP_AFTER = "LABWRIGHT_STOP_AFTER_S"
 
@@ -67,7 +71,7 @@ def _choice(job: Job, site: Site) -> list[str]:
     if site.shared_files:
         lines += [f"home={shlex.quote(str(runs_folder(job)))}/$name"]
     else:
-        lines += [f'cd "{SANDBOX}" || exit 70', "home=$PWD/$name"]
+        lines += [f'cd "{SANDBOX}" || exit 70', "echo $$ >pid", "home=$PWD/$name"]
     return [*lines, f"run={expanding(need(site.runs_root, 'runs_root', site))}/$name" if kept_there(job, site) else "run=$home"]
 
 
@@ -103,11 +107,12 @@ def _travel(job: Job, site: Site) -> list[str]:
 
 
 def _afterwards(job: Job, site: Site) -> list[str]:
-    """What becomes of a payload that says 75 and was neither told to stop nor at its deadline: it waits for another process."""
+    """What else 75 may mean: who was neither told to stop nor at its deadline waits for another process."""
     if site.shared_files or kept_there(job, site):
         # It is not asked again and again.
         return [f'if [ "$code" -eq 75 ] && [ -z "$stop" ] && [ "$SECONDS" -lt {BUSY_WITHIN_S} ]; then sleep {BUSY_WITHIN_S}; fi']
+    lines = [f'if [ "$code" -eq 75 ] && [ -e cancelled ]; then code={CANCELLED}; fi']
     if not travels_whole(job, site):
         # The parts of other shares never come to this folder: the job that finishes does those that wait for them.
-        return [f'if [ "$code" -eq 75 ] && [ -z "$stop" ] && [ "$SECONDS" -lt "${STOP_AFTER}" ]; then code=0; fi']
-    return []
+        lines.append(f'if [ "$code" -eq 75 ] && [ -z "$stop" ] && [ "$SECONDS" -lt "${STOP_AFTER}" ]; then code=0; fi')
+    return lines

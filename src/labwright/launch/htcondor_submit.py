@@ -3,7 +3,7 @@
 Output, errors and event log of each task lie in its run folder, named by cluster and process, so nothing is overwritten. The script
 (:mod:`labwright.launch.htcondor_script`) gets the name of a run and what follows it in the payload. What exit codes mean:
 
-- 0 leaves the queue.
+- 0 leaves the queue, and so does 130, of a task that was cancelled.
 - 75 ("run me again") goes on. Where files travel it is HTCondor's ``checkpoint_exit_code``: what was saved goes to the submit side at
   once and the job starts again beside it. Nothing else would be kept: what is saved on the signal of an eviction, in the same
   job, does not count. So steps leave by themselves every ``checkpoint_minutes``.
@@ -31,8 +31,6 @@ from labwright.runs.errors import Exit, StudyError
 RETRIES = 3
 """So often a task is tried again that failed in a way which may pass."""
 HELD_AT_ONCE = (Exit.COMMAND, Exit.DATA, Exit.MISSING, Exit.FAULT, Exit.STUDY)
-CANCELLED = 130
-"""The script's exit code for a task that was told to end: it leaves the queue."""
 
 
 def render(job: Job, site: Site, place: Path) -> Mapping[str, str]:
@@ -155,8 +153,8 @@ def _attribute(name: str) -> str:
 
 def _policy(site: Site) -> Iterator[str]:
     codes = " || ".join(f"ExitCode == {int(code)}" for code in HELD_AT_ONCE)
-    passing = f"ExitBySignal || (ExitCode != 0 && ExitCode != {int(Exit.AGAIN)} && ExitCode != {CANCELLED})"
-    yield f"on_exit_remove = (ExitBySignal =?= False) && (ExitCode == 0 || ExitCode == {CANCELLED})"
+    passing = f"ExitBySignal || (ExitCode != 0 && ExitCode != {int(Exit.AGAIN)} && ExitCode != {htcondor_script.CANCELLED})"
+    yield f"on_exit_remove = (ExitBySignal =?= False) && (ExitCode == 0 || ExitCode == {htcondor_script.CANCELLED})"
     often = f"(({passing}) && NumJobCompletions > {RETRIES}) || (ExitCode =?= {int(Exit.AGAIN)} && NumJobCompletions > {site.requeues})"
     yield f"on_exit_hold = ((ExitBySignal =?= False) && ({codes})) || {often}"
     known = [f'ExitCode == {int(code)}, "{meaning(code)}"' for code in (*HELD_AT_ONCE, Exit.AGAIN)]

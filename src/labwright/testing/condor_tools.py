@@ -38,7 +38,8 @@ def main(words: Sequence[str]) -> int:
         if tool == "tail":
             out.write((Path(folder) / "_condor_stdout").read_text(encoding="utf-8"))
         else:
-            return subprocess.run(rest[rest.index(id) + 1 :], cwd=folder, check=False).returncode
+            # As ssh does it: a shell reads the words again.
+            return subprocess.run(["sh", "-c", " ".join(rest[rest.index(id) + 1 :])], cwd=folder, check=False).returncode
     return 0
 
 

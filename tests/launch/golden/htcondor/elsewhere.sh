@@ -11,6 +11,7 @@ export USER="${USER:-$(id -un)}" HOME=${HOME:-~}
 name=$1
 shift
 cd "$_CONDOR_SCRATCH_DIR" || exit 70
+echo $$ >pid
 home=$PWD/$name
 run="/staging/$USER/runs"/$name
 mkdir -p "$home/journal" "last/$name"

@@ -11,6 +11,7 @@ export USER="${USER:-$(id -un)}" HOME=${HOME:-~}
 name=$1
 shift
 cd "$_CONDOR_SCRATCH_DIR" || exit 70
+echo $$ >pid
 home=$PWD/$name
 run=$home
 mkdir -p "$home/journal" "last/$name"
@@ -40,4 +41,5 @@ if [ -z "$stop" ]; then
   case $code in 130|138|143) [ -z "$stop" ] || code=75 ;; esac
 fi
 child=
+if [ "$code" -eq 75 ] && [ -e cancelled ]; then code=130; fi
 exit "$code"
