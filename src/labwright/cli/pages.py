@@ -49,7 +49,7 @@ def _command_line(manifest: dict[str, Any]) -> Iterator[str]:
     yield from ("", "## Environment variables", "", "| variable | meaning |", "|---|---|")
     yield "| `LABWRIGHT_TRACE` | set to anything: show the traceback of a fault of ours, which otherwise goes to a file |"
     yield "| `LABWRIGHT_STOP_AFTER_S` | `labwright step` saves, stops and leaves with 75 after so many seconds; job scripts set it |"
-    yield "| `LABWRIGHT_PATHS` | `/here=/there:…`: raw data that the study names below `/here` lie below `/there`; job scripts set it from `data_root` |"
+    yield "| `LABWRIGHT_PATHS` | `/here=/there:…`: raw data named below `/here` lie below `/there`; job scripts set it |"
     yield "| `LABWRIGHT_RANKS` | `slurm`: the processes of this Slurm step train together; job scripts set it |"
     yield "| `LABWRIGHT_WATTS_PER_CORE` | what a busy core is taken to draw where nothing can be measured |"
     yield "| `XDG_CONFIG_HOME` | `labwright/sites` below it holds your sites; `~/.config` by default |"
