@@ -12,6 +12,7 @@ import pytest
 
 from labwright.launch import dagman
 from labwright.launch.htcondor import HTCondor
+from labwright.launch.job import Task
 from labwright.launch.launcher import Seen
 from labwright.launch.submission import Submitted
 from labwright.runs.errors import FaultError, MissingError
@@ -313,12 +314,16 @@ def test_attaching_runs_a_command_beside_a_running_task(pool: Pool, desk: Desk) 
     assert listed[0] == ["condor_exec.exe"]
 
 
+def test_attaching_without_a_command_opens_a_shell(tmp_path: Path) -> None:
+    job = submitted(tmp_path, "7")
+    events.write([job.tasks[0].run / "jobs" / "condor-7.log"], 7, 0, events.executing("slot1@n", "/x"))
+    assert HTCondor().attach(job, 0, ("bash",)) == ["condor_ssh_to_job", "-auto-retry", "7.0"]
+
+
 # ---- Answers that are late, odd, old or empty ----
 
 
 def submitted(folder: Path, id: str = "12345678901", *, tasks: int = 1) -> Submitted:
-    from labwright.launch.job import Task
-
     (folder / "runs" / "train-0a1b2c3d4e" / "jobs").mkdir(parents=True)
     place = folder / "runs" / "jobs" / "stamp"
     place.mkdir(parents=True)

@@ -41,6 +41,7 @@ def _ready(runs: Path) -> str:
 # DAGMan asks before it queues a job: 0 queue it, 1 it was cancelled, {SKIP} its runs are complete.
 cd "$(dirname "$0")" || exit 0
 if [ -e {CANCELLED} ] || [ -e "{CANCELLED}.$1" ]; then exit 1; fi
+[ -s "$1.tasks" ] || exit 0
 while read -r run rest; do
   [ -e {shlex.quote(str(runs))}/"$run"/done.json ] || exit 0
 done <"$1.tasks"

@@ -136,8 +136,9 @@ class HTCondor:
         if seen is None or seen.state != RUNNING:
             where = f"{job.name}, task {index}" if len(job.tasks) > 1 else job.name
             raise MissingError(f"it is {seen.state if seen else UNKNOWN}, not running", where=where, todo="`labwright status` tells why.")
-        # A shell there reads the words again.
-        return ["condor_ssh_to_job", "-auto-retry", seen.id, *([shlex.join(command)] if command else [])]
+        # Without a command it opens a shell with a terminal; the words of one are read again by a shell there.
+        words = [] if tuple(command) == ("bash",) else [shlex.join(command)]
+        return ["condor_ssh_to_job", "-auto-retry", seen.id, *words]
 
     def _read(self, path: Path) -> EventLog | None:
         log = self._logs.setdefault(path, EventLog(path))
