@@ -16,7 +16,7 @@ from labwright.testing import condor_language as language
 from tests.launch.condor import htcondor2
 
 GOLDEN = Path(__file__).with_name("golden") / "htcondor"
-RUNS = Path("/home/mara/colony runs")
+RUNS = Path("/lab/mara/colony runs")
 PLACE = RUNS / "jobs" / "20261121-101500-3f2a"
 
 

@@ -20,7 +20,7 @@ from labwright.testing import condor_language as language
 from tests.launch.condor import evaluate, htcondor2, parsed
 
 GOLDEN = Path(__file__).with_name("golden") / "htcondor"
-RUNS = Path("/home/mara/colony/runs")
+RUNS = Path("/lab/mara/colony/runs")
 PLACE = RUNS / "jobs" / "20261121-101500-3f2a"
 DIGEST = "ghcr.io/lab/labwright@sha256:" + "5e" * 32
 RAW = Path("/groups/coba/plates/2026 may")
@@ -216,7 +216,7 @@ def test_variables_in_the_name_of_an_image_are_refused() -> None:
         render(CASES["docker"][0], site, PLACE)
 
 
-@pytest.mark.parametrize("runs", ["/home/mara/a,b", '/home/mara/"x"', "/home/mara/$(x)", "/home/mara/a;b"])
+@pytest.mark.parametrize("runs", ["/lab/mara/a,b", '/lab/mara/"x"', "/lab/mara/$(x)", "/lab/mara/a;b"])
 def test_folders_that_a_description_cannot_name_are_refused(runs: str) -> None:
     job = Job("pack", "pack", (Task(Path(runs) / "pack-0a1b2c3d4e"),), Resources(), CPU)
     with pytest.raises(CommandError, match="in its name"):
@@ -231,6 +231,6 @@ def test_two_raw_folders_of_one_name_are_refused_and_one_within_another_goes_wit
     with pytest.raises(StudyError, match="two folders named b"):
         made("/data/a/b", "/data/c/b")
     with pytest.raises(StudyError, match="lies within the raw data"):
-        made("/home/mara")
+        made("/lab/mara")
     with pytest.raises(CommandError, match="':' in its name"):
         made("/data/a:b")

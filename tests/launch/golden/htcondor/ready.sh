@@ -4,6 +4,6 @@ cd "$(dirname "$0")" || exit 0
 if [ -e cancelled ] || [ -e "cancelled.$1" ]; then exit 1; fi
 [ -s "$1.tasks" ] || exit 0
 while read -r run rest; do
-  [ -e '/home/mara/colony runs'/"$run"/done.json ] || exit 0
+  [ -e '/lab/mara/colony runs'/"$run"/done.json ] || exit 0
 done <"$1.tasks"
 exit 3

@@ -10,7 +10,7 @@ trap 'hand_on INT' INT
 export USER="${USER:-$(id -un)}" HOME=${HOME:-~}
 name=$1
 shift
-home=/home/mara/colony/runs/$name
+home=/lab/mara/colony/runs/$name
 run=$home
 export LABWRIGHT_STOP_AFTER_S=5220
 mkdir -p "/scratch/$USER/labwright/cache" "/scratch/$USER/labwright/tmp"
