@@ -23,7 +23,7 @@ from labwright.testing import schedulers
 from labwright.testing.schedulers import Twins
 
 GOLDEN = Path(__file__).with_name("golden") / "slurm"
-RUNS = Path("/home/mara/colony/runs")
+RUNS = Path("/srv/mara/colony/runs")
 PLACE = RUNS / "jobs" / "20261121-101500"
 SITE = Site(kind="slurm", name="toy", python="/opt/labwright/bin/python")
 CPU = Queue(partition="cpuonly", account="hk-bio")
@@ -101,7 +101,7 @@ CASES: dict[str, tuple[Job, Site]] = {
         SITE.model_copy(update={"runs_root": "$WORK/runs", "data_root": {"/data/cells": "$WORK/cells"}}),
     ),
     "odd": (
-        Job("train", "train", (Task(Path('/home/Mára Ü/it\'s 100% "mine" #1/runs/train-1')),), Resources(), CPU),
+        Job("train", "train", (Task(Path('/srv/Mára Ü/it\'s 100% "mine" #1/runs/train-1')),), Resources(), CPU),
         SITE.model_copy(
             update={
                 "setup": ("module load python/3.11", 'source "$HOME/my venv/bin/activate"  # mine', "# only a remark"),

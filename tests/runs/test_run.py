@@ -107,6 +107,14 @@ def test_a_copied_folder_of_runs_is_complete(desk: Desk, tmp_path: Path) -> None
             assert Run.open(folder).fingerprint == run.description["inputs"][name]["fingerprint"]
 
 
+def test_an_input_that_travelled_along_is_found_beside_the_run(tmp_path: Path) -> None:
+    made(tmp_path / "there" / "pack-1")
+    run = made(tmp_path / "there" / "train-1", inputs={"pack": {"fingerprint": "1", "folder": "../../other/pack-1"}})
+    assert run.inputs == {"pack": tmp_path / "there" / "pack-1"}
+    made(tmp_path / "other" / "pack-1")
+    assert Run.open(run.folder).inputs == {"pack": tmp_path / "other" / "pack-1"}
+
+
 def test_runs_are_listed_oldest_first_and_nothing_else_is(tmp_path: Path) -> None:
     made(tmp_path / "b", created="2026-01-02")
     made(tmp_path / "a", created="2026-01-03")

@@ -159,8 +159,11 @@ class Run:
 
     @cached_property
     def inputs(self) -> dict[str, Path]:
-        """The run folders that fed this one, by step name."""
-        return {step: (self.folder / entry["folder"]).resolve() for step, entry in self.description.get("inputs", {}).items()}
+        """The run folders that fed this one, by step name; one that is not where it was is looked for beside this run."""
+        named = {step: (self.folder / entry["folder"]).resolve() for step, entry in self.description.get("inputs", {}).items()}
+        # Runs that travelled to another machine lie side by side there.
+        beside = {step: (self.folder.parent / folder.name).resolve() for step, folder in named.items()}
+        return {step: beside[step] if not folder.exists() and beside[step].exists() else folder for step, folder in named.items()}
 
     def energy(self) -> list[dict[str, Any]]:
         """Joules by stage and method, over all attempts; see ``runs.energy.rows``."""
