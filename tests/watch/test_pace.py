@@ -34,7 +34,8 @@ def test_where_nothing_moved_nothing_is_foretold(seen: list[tuple[float, float]]
     [
         ((0.2, 0.5), "nearly done"),
         ((40.0, 42.0), "about 42 s left"),
-        ((240.0, 540.0), "4 min to 9 min left"),
+        ((240.0, 540.0), "4 to 9 min left"),
+        ((60.0, 540.0), "60 s to 9 min left"),
         ((7000.0, 7100.0), "about 1 h 58 min left"),
     ],
 )

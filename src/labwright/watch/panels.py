@@ -50,9 +50,9 @@ def curves(follow: Follow) -> list[Section]:
     for name, lines in sorted(plots.items(), key=lambda plot: (plot[0] != "loss", plot[0] == "learning_rate")):
         note = "; ".join(f"best so far, {line}: {value:.4g} at step {step}" for line, step, value in best.get(name, ()))
         shown = name.replace("_", " ")
-        made.append(
-            {**sections.curves(shown, lines, x="step", y=shown, marks=marks(story.first_steps), note=note), "best": best.get(name, [])}
-        )
+        title = shown if len(lines) > 1 else f"{shown} · {next(iter(lines))}"
+        section = sections.curves(title, lines, x="step", y=shown, marks=marks(story.first_steps), note=note)
+        made.append({**section, "best": best.get(name, [])})
     return made
 
 
