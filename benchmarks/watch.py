@@ -152,6 +152,7 @@ def main() -> None:
         f"ours:      {percent:.2f} % CPU (turns {turns}; allowed {MOST_PERCENT} %), {first_s:.1f} s of CPU to start and read all once"
     )
     print(f"           {max(rss):.1f} MB resident at most (allowed {MOST_MB:.0f})")
+    assert percent <= MOST_PERCENT and max(rss) <= MOST_MB, "watching costs more than it may"
     print(f"ratio {100 * sweep / percent:.2f} — CPU to watch {RUNS} runs (ours {percent:.2f} % of a core, reference {100 * sweep:.0f} %)")
 
 
