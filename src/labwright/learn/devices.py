@@ -75,6 +75,8 @@ def fabric(options: FitOptions, threads: int) -> Fabric:
         plugins=[_Launched(local) if world > 1 else LightningEnvironment()],
     )
     made.launch()
+    # Fabric deals the cores to the processes of a node as it launches, unless OMP_NUM_THREADS is set.
+    torch.set_num_threads(threads)
     return made
 
 
