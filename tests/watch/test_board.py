@@ -71,7 +71,7 @@ def test_what_is_at_work_comes_first(tmp_path: Path) -> None:
     made.run_folder(tmp_path / "work", {"0001": [made.start(now - 9)]})
     board = Board([tmp_path])
     board.look()
-    assert [board.name(id_) for id_ in board.ids()] == ["work", "new", "old"]
+    assert list(board.names().values()) == ["work", "new", "old"]
 
 
 def test_ids_say_nothing_of_places(tmp_path: Path) -> None:
@@ -169,9 +169,9 @@ def test_a_disk_that_went_away_takes_only_its_own_runs(tmp_path: Path, eager: No
     for follow in board.runs.values():
         follow._due = 0.0
     board.look()
-    states = {board.name(id_): follow.state() for id_, follow in board.runs.items()}
+    states = {follow.run.name: follow.state() for follow in board.runs.values()}
     assert states == {"a": "ready", "b": "running"}
-    lost = next(id_ for id_ in board.runs if board.name(id_) == "a")
+    lost = next(id_ for id_, name in board.names().items() if name == "a")
     assert board.panels(lost) is not None, "what was known of it is still shown"
 
 

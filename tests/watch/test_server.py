@@ -114,7 +114,7 @@ def test_every_answer_says_what_a_browser_may_do_with_it(client: Client, path: s
 def test_runs_are_listed_by_ids(client: Client, board: Board) -> None:
     answer = client.get("/api/runs", headers=RIGHT)
     assert answer.headers["content-type"] == "application/json"
-    assert {one["name"]: one["id"] for one in answer.json()["runs"]} == {"train-1": board.ids()[0], "pack-1": board.ids()[1]}
+    assert {one["name"]: one["id"] for one in answer.json()["runs"]} == {name: id_ for id_, name in board.names().items()}
     assert answer.json()["actions"] is False
 
 
@@ -143,7 +143,7 @@ def test_it_can_only_be_read(client: Client, path: str, method: str) -> None:
 
 
 def test_without_permission_no_run_can_be_stopped(client: Client, board: Board) -> None:
-    assert client.post(f"/api/runs/{board.ids()[0]}/stop", headers=RIGHT).status_code == 404
+    assert client.post(f"/api/runs/{next(iter(board.names()))}/stop", headers=RIGHT).status_code == 404
 
 
 def test_large_requests_are_refused(client: Client) -> None:
@@ -161,7 +161,7 @@ def test_with_permission_a_run_can_be_stopped(board: Board) -> None:
         stopped.append(run.name)
         return "asked 1 process to stop"
 
-    client, (train, pack) = Client(application(board, TOKEN, {"127.0.0.1"}, stop)), board.ids()
+    client, (train, pack) = Client(application(board, TOKEN, {"127.0.0.1"}, stop)), board.names()
     assert client.get("/api/runs", headers=RIGHT).json()["actions"] is True
     assert client.post(f"/api/runs/{train}/stop").status_code == 403
     assert client.post(f"/api/runs/{train}/stop", headers={**RIGHT, "Origin": "http://evil.example"}).status_code == 403
@@ -182,7 +182,7 @@ def test_a_reader_gets_all_at_first_and_then_what_changed(board: Board, tmp_path
     monkeypatch.setattr("labwright.watch.board.TURN_S", 1e9)
     reader = Reader(board, "")
     first = news(reader)
-    assert (first["run"], first["name"]) == (board.ids()[0], "train-1")
+    assert (first["run"], first["name"]) == (next(iter(board.names())), "train-1")
     assert {"overview", "alive", "curves", "energy", "commands"} <= first["parts"].keys()
     assert news(reader) == {}
     made.append(tmp_path / "runs" / "train-1", made.metric(time.time(), 2, loss=0.25))
@@ -192,7 +192,7 @@ def test_a_reader_gets_all_at_first_and_then_what_changed(board: Board, tmp_path
 
 
 def test_a_reader_follows_what_is_at_work_unless_it_asked_for_a_run(board: Board, tmp_path: Path) -> None:
-    train, pack = board.ids()
+    train, pack = board.names()
     following, asking = Reader(board, ""), Reader(board, train)
     assert news(following)["run"] == news(asking)["run"] == train
     made.append(tmp_path / "runs" / "train-1", made.end(time.time()))
@@ -238,7 +238,7 @@ def test_a_quiet_stream_says_that_it_is_there(board: Board, monkeypatch: pytest.
 
 
 def test_a_reader_of_a_run_that_went_away_is_told(board: Board, tmp_path: Path) -> None:
-    run = board.ids()[0]
+    run = next(iter(board.names()))
     del board.runs[run]
     assert asyncio.run(events(board, run, 9, asyncio.Event()))[0].startswith("event: gone\n")
 

@@ -69,15 +69,12 @@ class Board:
             # A scheduler's tools may take long: nothing waits for them.
             threading.Thread(target=self._ask_schedulers, args=(self._ask_jobs,), daemon=True).start()
 
-    def ids(self) -> list[str]:
-        """Ids of all runs, those at work first, then by the last sign of life."""
-        order = {"running": 0, "resuming": 0, "silent": 1}
-
-        def place(id_: str) -> tuple[int, float]:
-            follow = self.runs[id_]
-            return order.get(follow.state(), 2), -(follow.seen_at() or 0.0)
-
-        return sorted(self.runs, key=place)
+    def names(self) -> dict[str, str]:
+        """Names of all runs by id, those at work first, then by the last sign of life."""
+        order = {"running": 0, "silent": 1}
+        with self._lock:
+            found = sorted(self.runs.items(), key=lambda one: (order.get(one[1].state(), 2), -(one[1].seen_at() or 0.0)))
+            return {id_: follow.run.name for id_, follow in found}
 
     def overview(self) -> list[Node]:
         """A line for each run, by folder, in the order in which they were begun."""
@@ -107,10 +104,6 @@ class Board:
                 return None
             others = [one for one in self.runs.values() if one is not follow and one.run.folder.parent == follow.run.folder.parent]
             return mark, view(follow, others, log=logs.shown(), job=self._job(follow))
-
-    def name(self, id_: str) -> str:
-        """The name of the run of this id."""
-        return self.runs[id_].run.name
 
     def _ask_schedulers(self, jobs: Jobs) -> None:
         with contextlib.suppress(LabwrightError, OSError):

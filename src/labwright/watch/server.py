@@ -44,8 +44,8 @@ def application(board: Board, token: str, hosts: Collection[str], stop: Stop | N
 
     async def runs(request: Request) -> Response:
         await anyio.to_thread.run_sync(board.look)
-        named = [{"id": id_, "name": board.name(id_)} for id_ in board.ids()]
-        return JSONResponse({"runs": named, "actions": stop is not None})
+        names = await anyio.to_thread.run_sync(board.names)
+        return JSONResponse({"runs": [{"id": id_, "name": name} for id_, name in names.items()], "actions": stop is not None})
 
     async def events(request: Request) -> Response:
         nonlocal readers
@@ -126,7 +126,8 @@ class Reader:
             KeyError: the run is no longer there.
         """
         began = time.thread_time()
-        run = self._asked or next(iter(self._board.ids()), "")
+        names = self._board.names()
+        run = self._asked or next(iter(names), "")
         if run != self._run:
             self._run, self._mark, self._sent = run, None, {}
         parts: dict[str, Any] = {"overview": self._board.overview()}
@@ -139,7 +140,7 @@ class Reader:
             if self._sent.get(key) != hash(text):
                 self._sent[key] = hash(text)
                 changed.append(f'"{key}":{text}')
-        name = _compact(self._board.name(run) if run else "")
+        name = _compact(names.get(run, ""))
         news = f'{{"now":{time.time():.3f},"run":"{run}","name":{name},"parts":{{{",".join(changed)}}}}}' if changed else ""
         return news, time.thread_time() - began
 
