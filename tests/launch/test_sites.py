@@ -38,7 +38,12 @@ def test_a_bundled_site_can_be_read_and_begins_with_what_it_is_and_what_to_edit(
 
 @pytest.mark.parametrize(
     ("name", "unknown"),
-    [("horeka", ["queues.cpu.reservation"]), ("chtc", ["container.image"]), ("lpc", ["container.python"]), ("generic-slurm", [])],
+    [
+        ("horeka", ["login", "queues.cpu.reservation"]),
+        ("chtc", ["login", "container.image"]),
+        ("lpc", ["login", "container.python"]),
+        ("generic-slurm", []),
+    ],
 )
 def test_what_was_not_published_is_unknown(name: str, unknown: list[str]) -> None:
     assert unknowns(load_site(str(BUNDLED / f"{name}.yaml"))) == unknown

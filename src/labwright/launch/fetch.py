@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from labwright.launch.site import Site
+from labwright.launch.site import GENERIC, UNKNOWN, Site
 from labwright.runs import light
-from labwright.runs.errors import CommandError, FaultError, MissingError
+from labwright.runs.errors import CommandError, FaultError, MissingError, StudyError
 from labwright.runs.publish import TEMPORARY, disk_said
 from labwright.runs.run import Run
 from labwright.study.messages import listed
@@ -42,7 +42,7 @@ def fetch(site: Site, places: Sequence[str], to: Path, only: Sequence[str] = ())
     """Fetch all runs of a folder, and verify those that are complete.
 
     Args:
-        site: ``login`` is the host; empty: this machine.
+        site: ``login`` is the host; a generic or local site without one is this machine.
         places: where the folder of runs may be, as its path is there; the first that holds runs is taken.
         to: the folder for the runs here; what is there already, by checksum, is not sent again.
         only: kinds of files (:data:`WORDS`); everything by default.
@@ -50,7 +50,9 @@ def fetch(site: Site, places: Sequence[str], to: Path, only: Sequence[str] = ())
     Raises:
         CommandError: there is no such kind; or another run has the place of one that would come.
         MissingError: rsync or ssh is not installed here, the host cannot be reached, or there is no run.
+        StudyError: the site is elsewhere and does not say on which host.
     """
+    _refuse_nowhere(site)
     if wrong := [word for word in only if word not in light.KINDS]:
         raise CommandError(f"there is no kind {wrong[0]!r} of files", where="--only", todo=f"It takes {listed(WORDS)}.")
     source, there = _runs_there(site, places)
@@ -70,6 +72,17 @@ def fetch(site: Site, places: Sequence[str], to: Path, only: Sequence[str] = ())
         for name in there.keys() - partial_there:
             (to / name / light.PARTIAL).unlink(missing_ok=True)
     return [_judged(Run.open(to / name)) for name in there]
+
+
+def _refuse_nowhere(site: Site) -> None:
+    """What lies here must not pass for what lies at a cluster."""
+    elsewhere = site.kind != "local" and site.name not in GENERIC.values()
+    if site.login == UNKNOWN or (elsewhere and not site.login):
+        raise StudyError(
+            f"site {site.name} does not say from which host its runs are fetched",
+            where=site.file or site.name,
+            todo=f"In a copy of that file, sites/{site.name}.yaml, write `login: HOST`: its name as ssh takes it.",
+        )
 
 
 def _runs_there(site: Site, places: Sequence[str]) -> tuple[str, dict[str, set[str]]]:

@@ -61,7 +61,8 @@ class Site(Options):
     about: str = option("")
     """What this is and where its values come from."""
     login: str = option("")
-    """Host to reach by ssh, for `labwright pull`; empty where commands run here."""
+    """Host that `labwright pull` reaches by ssh. A site of your own with a scheduler needs one; where it is empty, others are copied on
+    this machine."""
     python: str = option("")
     """The interpreter with Labwright in it, on the execute side. Empty: `python3` in a container, else the one running now."""
     shared_files: bool = option(True)

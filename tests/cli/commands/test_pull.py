@@ -30,7 +30,8 @@ def there(labwright, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     desk = tmp_path / "desk"
     (desk / "sites").mkdir(parents=True)
     (desk / "sites" / "far.yaml").write_text("kind: slurm\nlogin: far.example\n")
-    (desk / "sites" / "near.yaml").write_text("kind: slurm\n")
+    (desk / "sites" / "near.yaml").write_text("kind: local\n")
+    (desk / "sites" / "silent.yaml").write_text("kind: htcondor\n")
     monkeypatch.chdir(desk)
     return study
 
@@ -61,6 +62,7 @@ def test_what_was_left_out_is_said_in_the_run(labwright, there: Path, tmp_path: 
     assert light.kept_at(train) == f"far.example:{there.parent}/runs/{train.name}"
     assert set(states(Path("runs")).values()) == {"done"}
     assert light.kept_at(train) in said.out
+    assert said.out.splitlines()[-1] == "fetched from far.example"
     # A partial run feeds no other step.
     said = labwright("evaluate", there, "--runs", "runs", "--set", "evaluate.scale=2")
     assert said.code == 66
@@ -82,10 +84,21 @@ def test_a_run_that_is_partial_there_is_partial_here(labwright, there: Path) -> 
     assert light.kept_at(Path("runs", train.name)) == "node7:/scratch/runs"
 
 
-def test_without_a_login_it_copies_on_this_machine(labwright, there: Path, tmp_path: Path) -> None:
-    assert labwright("pull", "near", there, "--to", "runs").code == 0
+@pytest.mark.parametrize("site", ["near", "local", "slurm", "htcondor"])
+def test_a_site_that_is_no_place_copies_on_this_machine_and_says_so(labwright, there: Path, tmp_path: Path, site: str) -> None:
+    said = labwright("pull", site, there, "--to", "runs")
+    assert (said.code, said.out.splitlines()[-1]) == (0, "copied on this machine")
     assert len(states(Path("runs"))) == 4
     assert not (tmp_path / "hosts").exists()
+
+
+@pytest.mark.parametrize("site", ["silent", "horeka", "chtc", "lpc"])
+def test_what_lies_here_never_passes_for_what_lies_at_a_cluster(labwright, there: Path, site: str) -> None:
+    said = labwright("pull", site, there, "--to", "runs")
+    assert said.code == 78
+    assert f"site {site} does not say from which host its runs are fetched" in said.err
+    assert "write `login: HOST`" in said.err
+    assert not Path("runs").exists()
 
 
 def test_a_changed_file_is_sent_again_and_a_damaged_one_is_told(labwright, there: Path) -> None:

@@ -22,14 +22,14 @@ def test_sites_are_listed_with_what_is_unknown(labwright: Labwright) -> None:
     said = labwright("site", "list", "--json")
     rows = {row["site"]: row for row in said.json}
     assert rows["horeka"]["kind"] == "slurm"
-    assert rows["horeka"]["unknown"] == "queues.cpu.reservation"
+    assert rows["horeka"]["unknown"] == "login, queues.cpu.reservation"
     assert "generic-server" in labwright("site", "list").out
 
 
 def test_a_site_is_shown_with_the_unknown_marked(labwright: Labwright) -> None:
     said = labwright("site", "show", "horeka")
     assert "    reservation: unknown  # not known: write it, or remove it\n" in said.out
-    assert labwright("site", "show", "horeka", "--json").json["unknown"] == ["queues.cpu.reservation"]
+    assert labwright("site", "show", "horeka", "--json").json["unknown"] == ["login", "queues.cpu.reservation"]
 
 
 def test_a_probe_is_written_once(labwright: Labwright, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

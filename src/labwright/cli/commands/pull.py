@@ -19,14 +19,16 @@ def run(arguments: argparse.Namespace) -> int:
     from labwright.launch.site import load_site
 
     only = [word.strip() for word in (arguments.only or "").split(",") if word.strip()]
-    found = fetch(load_site(arguments.site), _places(arguments.place), Path(arguments.to), only)
+    site = load_site(arguments.site)
+    found = fetch(site, _places(arguments.place), Path(arguments.to), only)
     rows: list[list[Any]] = [[one.run.name, one.run.state(), one.kept_at, list(one.problems)] for one in found]
     broken = [one for one in found if one.problems]
     if arguments.json:
         lines = [dict(zip(("run", "state", "kept_at", "problems"), row, strict=True)) for row in rows]
-        print_json({"code": int(Exit.DATA if broken else Exit.DONE), "runs": lines})
+        print_json({"code": int(Exit.DATA if broken else Exit.DONE), "host": site.login, "runs": lines})
         return Exit.DATA if broken else Exit.DONE
     print_table(["run", "state", "the whole is at", "does not fit"], [[*row[:3], row[3][:1]] for row in rows])
+    print(f"fetched from {site.login}" if site.login else "copied on this machine")
     if broken:
         raise DataError(
             f"{len(broken)} of {len(found)} runs do not fit their manifest, such as {broken[0].run.name}: {broken[0].problems[0]}",
