@@ -11,7 +11,7 @@ from labwright.launch import slurm, submission
 from labwright.launch.job import After, Job, Task
 from labwright.launch.launcher import CANCELLED, DONE, FAILED, HELD, QUEUED, RUNNING, UNKNOWN, Seen
 from labwright.launch.site import Queue, Site
-from labwright.launch.slurm import LAUNCHER, dry_run
+from labwright.launch.slurm import LAUNCHER
 from labwright.launch.submission import Submission, Submitted
 from labwright.parts.shares import Share
 from labwright.runs.errors import FaultError, MissingError, StudyError
@@ -159,15 +159,6 @@ def test_a_reservation_that_was_dropped_stops_the_submission(twins: Twins, runs:
 def test_a_reservation_that_cannot_be_looked_at_stops_nothing(twins: Twins, runs: Path) -> None:
     twins.answers("scontrol", Answer(complains="slurm_load_jobs error: Unable to contact slurm controller", code=1))
     assert len(submit(runs, "aihero-gpu").jobs) == 4
-
-
-def test_a_script_can_be_tried_without_queueing_it(twins: Twins, tmp_path: Path) -> None:
-    said = "sbatch: Job 15 to start at 2026-11-21T04:18:00 using 1 processors on nodes n1 in partition main\n"
-    twins.answers("sbatch", Answer(complains=said), Answer(complains="allocation failure: Invalid account", code=1))
-    assert dry_run(tmp_path / "train.sbatch") == said.strip()
-    assert twins.calls("sbatch") == [["--test-only", str(tmp_path / "train.sbatch")]]
-    with pytest.raises(FaultError, match="Invalid account"):
-        dry_run(tmp_path / "train.sbatch")
 
 
 # ---- Seeing ----

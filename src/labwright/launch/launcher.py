@@ -103,8 +103,8 @@ def order(kind: str, jobs: Sequence[Job], place: Path) -> Mapping[str, str]:
     return dagman.render(jobs, place)
 
 
-def call(*words: str, within_s: float = ANSWER_WITHIN_S, env: Mapping[str, str] | None = None, errors_too: bool = False) -> str:
-    """What a scheduler's tool prints; with ``errors_too`` on both channels.
+def call(*words: str, within_s: float = ANSWER_WITHIN_S, env: Mapping[str, str] | None = None) -> str:
+    """What a scheduler's tool prints.
 
     Raises:
         MissingError: the tool is not installed here.
@@ -132,4 +132,4 @@ def call(*words: str, within_s: float = ANSWER_WITHIN_S, env: Mapping[str, str] 
     if process.returncode != 0:
         lines = (complained or said).strip().splitlines()
         raise FaultError(lines[-1] if lines else f"{words[0]} failed with exit code {process.returncode}", where=" ".join(words))
-    return said + complained if errors_too else said
+    return said

@@ -119,15 +119,6 @@ def task_id(job: Submitted, index: int) -> str:
     return f"{job.id}_{index}" if len(job.tasks) > 1 else job.id
 
 
-def dry_run(script: Path) -> str:
-    """What Slurm would make of a batch script: when and where it would start.
-
-    Raises:
-        LabwrightError: Slurm would refuse it; the message holds its words.
-    """
-    return call("sbatch", "--test-only", str(script), env=_environment(), errors_too=True).strip()
-
-
 def _sbatch(script: Path, dependency: Sequence[str]) -> str:
     try:
         answer = call("sbatch", "--parsable", *dependency, str(script), within_s=SUBMIT_WITHIN_S, env=_environment())
