@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from labwright.launch.site import Queue, Site, load_site, need, shown, sites, unknowns
-from labwright.runs.errors import MissingError, StudyError
+from labwright.runs.errors import LabwrightError, MissingError, StudyError
 from labwright.study.resources import Resources
 
 
@@ -52,6 +52,29 @@ def test_all_mistakes_are_told_at_once(home: Path) -> None:
         load_site(str(path))
     for told in ("slurm", "slots", "queues.gpu.resources.gpus"):
         assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("kind: local\nabuot: x\n", "did you mean 'about'"),
+        ("kind: local\ncolour: red\n", "there is no such option; a site has kind, about, login"),
+        ("kind: local\nname: x\nfile: y\n", "file: there is no such option"),
+        ("kind: local\nslots: true\n", ": slots: 'true' does not fit"),
+        ("kind: !!str local\n", "a site holds plain values only"),
+        ("- local\n", "Begin with a line such as 'kind: slurm'"),
+        ("", "Begin with a line such as 'kind: slurm'"),
+        ("kind: local\n---\nkind: local\n", "a site file holds one"),
+        (None, "there is no such site file. `labwright site probe"),
+    ],
+)
+def test_messages_for_a_site_do_not_speak_of_studies(home: Path, text: str | None, told: str) -> None:
+    path = home / "bad.yaml" if text is None else write(home, "bad", text)
+    with pytest.raises(LabwrightError) as caught:
+        load_site(str(path))
+    assert told in str(caught.value)
+    assert "study" not in str(caught.value)
+    assert "recipe" not in str(caught.value)
 
 
 def test_a_step_goes_to_its_own_queue_else_to_that_of_its_kind() -> None:

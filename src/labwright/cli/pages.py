@@ -17,7 +17,7 @@ from labwright.cli.grammar import Verb
 from labwright.cli.helptext import EXIT_CODES, meaning, shown, spelling, usage
 from labwright.cli.manifest import SHIPPED, build, shipped_recipes, write_shipped
 from labwright.cli.verbs import VERBS
-from labwright.launch.site import BUNDLED, Queue, Site, load_site, unknowns
+from labwright.launch.site import BUNDLED, Habits, Queue, load_site, unknowns
 from labwright.study.options import Options
 from labwright.study.schema import walk
 
@@ -97,7 +97,7 @@ def _sites() -> Iterator[str]:
         yield f"| [{site.name}](../../src/labwright/launch/sites/{path.name}) | {site.kind} | {_cell(site.about)} | {unknown} |"
     yield from ("", "`--on local`, `--on slurm` and `--on htcondor` mean the three generic ones.", "")
     yield from ("## A site", "", "| option | type | default | unit | meaning |", "|---|---|---|---|---|")
-    yield from _site_rows(Site)
+    yield from _site_rows(Habits)
     yield from ("", "## A queue", "", "The queues are named by kind of step (`cpu`, `gpu`) or by step, which goes first.", "")
     yield from ("| option | type | default | unit | meaning |", "|---|---|---|---|---|")
     yield from _site_rows(Queue, "queues.KIND")
@@ -105,7 +105,7 @@ def _sites() -> Iterator[str]:
 
 def _site_rows(model: type[Options], prefix: str = "") -> Iterator[str]:
     # Nothing of a site changes a result, so that no row needs to say so.
-    yield from (_row({**asdict(option), "effect": True}) for option in walk(model, prefix) if option.path not in ("name", "file"))
+    yield from (_row({**asdict(option), "effect": True}) for option in walk(model, prefix))
 
 
 def _row(option: dict[str, Any]) -> str:

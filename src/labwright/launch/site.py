@@ -18,12 +18,13 @@ import yaml
 
 from labwright.launch.container import Container
 from labwright.runs.errors import MissingError, StudyError
-from labwright.study.load import load
-from labwright.study.messages import listed, refuse
+from labwright.study.load import Sort, load
+from labwright.study.messages import Mistake, listed, refuse
 from labwright.study.options import Options, option
 from labwright.study.resources import Resources
 from labwright.study.validate import build
 
+SORT = Sort("site", "kind: slurm", "`labwright site probe --to FILE` writes one.")
 UNKNOWN = "unknown"
 """Stands for a value that only the site's users or its documentation can tell."""
 GENERIC = {"local": "generic-server", "slurm": "generic-slurm", "htcondor": "generic-htcondor"}
@@ -53,8 +54,8 @@ class Queue(Options):
     """What a step of this kind gets by default."""
 
 
-class Site(Options):
-    """One machine or cluster as the launchers need to know it."""
+class Habits(Options):
+    """What the file of a site can say."""
 
     kind: Literal["local", "slurm", "htcondor"] = option()
     """Who queues the jobs: nobody but this machine, Slurm, or HTCondor."""
@@ -97,10 +98,15 @@ class Site(Options):
     """The least that a node can draw; a lower figure of the accounting is not believed."""
     max_watts: float = option(5000.0, gt=0, unit="W")
     """The most that a node can draw; a higher figure of the accounting is not believed."""
+
+
+class Site(Habits):
+    """One machine or cluster as the launchers need to know it."""
+
     name: str = option("", exclude=True)
-    """The name under which the site was asked for; set by the file's name."""
+    """The name of its file, without the ending."""
     file: str = option("", exclude=True)
-    """The file that says all this; set when it is read."""
+    """The file that says all this."""
 
     def queue(self, step: str, *, gpu: bool) -> Queue:
         """The queue for a step; the step's own, else that of its kind, else the other kind's."""
@@ -112,24 +118,25 @@ class Site(Options):
         return self.container.kind != "none"
 
 
-def load_site(name: str, beside: Path | None = None) -> Site:
+def load_site(name: str, beside: Path | None = None, *, asked: str = "--on") -> Site:
     """The site of that name, or in that file.
 
     Args:
         name: a launcher (``slurm``: its generic site), a site's name, or the path of a file.
         beside: the study folder, whose ``sites`` folder is looked into as well.
+        asked: the command or flag that named it, for messages.
 
     Raises:
         MissingError: there is no such site; those that are there are named.
         StudyError: the file is no site; the message holds every mistake.
     """
-    path = _path(name, beside)
-    mistakes: list[Any] = []
-    tree = load(path, str(path), mistakes)
-    site = build(Site, tree, "", path.parent, {}, mistakes)
+    path = _path(name, beside, asked)
+    mistakes: list[Mistake] = []
+    tree = load(path, str(path), mistakes, SORT)
+    habits = build(Habits, tree, "", path.parent, {}, mistakes, noun=SORT.noun)
     refuse(mistakes, str(path))
-    assert isinstance(site, Site)
-    return site.model_copy(update={"name": path.stem, "file": str(path)})
+    assert habits is not None
+    return Site(**dict(habits), name=path.stem, file=str(path))
 
 
 def sites(beside: Path | None = None) -> dict[str, Path]:
@@ -164,7 +171,7 @@ def unknowns(site: Site) -> list[str]:
 
 def shown(site: Site) -> str:
     """What a site says, beyond what is so by default, as the text of a site file; what is unknown stands out."""
-    said = site.model_dump(mode="json", exclude_defaults=True, exclude={"name"})
+    said = site.model_dump(mode="json", exclude_defaults=True)
     lines = yaml.safe_dump({"kind": site.kind, **said}, sort_keys=False, allow_unicode=True, width=1000).splitlines()
     marked = [f"{line}  # not known: write it, or remove it" if re.search(rf"[:-] {UNKNOWN}$", line) else line for line in lines]
     return "\n".join([f"# {site.name}: {site.file}", *marked]) + "\n"
@@ -181,14 +188,14 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _path(name: str, beside: Path | None) -> Path:
+def _path(name: str, beside: Path | None, asked: str) -> Path:
     if "/" in name or name.endswith((".yaml", ".yml")):
         return Path(name)
     found = sites(beside)
     if (wanted := GENERIC.get(name, name)) in found:
         return found[wanted]
     raise MissingError(
-        f"there is no site {name!r}", where="--on", todo=f"There are: {listed([*GENERIC, *found])}. `labwright site probe` writes one."
+        f"there is no site {name!r}", where=asked, todo=f"There are: {listed([*GENERIC, *found])}. `labwright site probe` writes one."
     )
 
 

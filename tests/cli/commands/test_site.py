@@ -32,6 +32,13 @@ def test_a_site_is_shown_with_the_unknown_marked(labwright: Labwright) -> None:
     assert labwright("site", "show", "horeka", "--json").json["unknown"] == ["login", "queues.cpu.reservation"]
 
 
+@pytest.mark.parametrize("verb", [("site", "show"), ("shell",)])
+def test_who_asked_for_a_site_that_is_not_there_is_told(labwright: Labwright, verb: tuple[str, ...]) -> None:
+    said = labwright(*verb, "nowhere")
+    assert said.code == 66
+    assert f"labwright {' '.join(verb)}: there is no site 'nowhere'" in said.err
+
+
 def test_a_probe_is_written_once(labwright: Labwright, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(here))
     said = labwright("site", "probe", "--to", "sites/lab.yaml", "--json")

@@ -19,7 +19,7 @@ def run(arguments: argparse.Namespace) -> int:
     from labwright.launch.site import load_site
 
     only = [word.strip() for word in (arguments.only or "").split(",") if word.strip()]
-    site = load_site(arguments.site)
+    site = load_site(arguments.site, asked="labwright pull")
     found = fetch(site, _places(arguments.place), Path(arguments.to), only)
     rows: list[list[Any]] = [[one.run.name, one.run.state(), one.kept_at, list(one.problems)] for one in found]
     broken = [one for one in found if one.problems]

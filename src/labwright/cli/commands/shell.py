@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> NoReturn:
     """Become a shell that has done what a job script of the site does before its payload; its exit code is that of the command."""
     from labwright.launch.site import load_site
 
-    script = lines(load_site(arguments.site), arguments.command or SHELL, interactive=sys.stdin.isatty())
+    script = lines(load_site(arguments.site, asked="labwright shell"), arguments.command or SHELL, interactive=sys.stdin.isatty())
     try:
         os.execvp("bash", ["bash", "-c", "\n".join(script)])
     except OSError as error:

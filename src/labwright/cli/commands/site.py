@@ -34,7 +34,7 @@ def _show(arguments: argparse.Namespace) -> int:
 
     if not arguments.name:
         raise CommandError("which site?", where="labwright site show", todo="`labwright site list` names them.")
-    site = load_site(arguments.name)
+    site = load_site(arguments.name, asked="labwright site show")
     if arguments.json:
         print_json({"site": site.model_dump(mode="json"), "unknown": unknowns(site)})
     else:
