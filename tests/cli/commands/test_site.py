@@ -26,6 +26,24 @@ def test_sites_are_listed_with_what_is_unknown(labwright: Labwright) -> None:
     assert "generic-server" in labwright("site", "list").out
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("kind: slurn\nslotz: 3\n", "cannot be read: sites/bad.yaml:1 kind: 'slurn' does not fit"),
+        ("kind: slurm\nslotz: 3\n", "cannot be read: sites/bad.yaml:2 slotz: there is no such option"),
+        ("", "cannot be read: sites/bad.yaml the file is empty"),
+    ],
+)
+def test_a_file_that_is_no_site_hides_no_other(labwright: Labwright, here: Path, text: str, told: str) -> None:
+    (here / "sites").mkdir()
+    (here / "sites" / "bad.yaml").write_text(text)
+    said = labwright("site", "list", "--json")
+    rows = {row["site"]: row for row in said.json}
+    assert said.code == 0
+    assert rows["bad"]["about"].startswith(told)
+    assert {"horeka", "lpc"} <= set(rows)
+
+
 def test_a_site_is_shown_with_the_unknown_marked(labwright: Labwright) -> None:
     said = labwright("site", "show", "horeka")
     assert "    reservation: unknown  # not known: write it, or remove it\n" in said.out

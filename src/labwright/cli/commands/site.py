@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from labwright.cli.tables import print_json, print_table
-from labwright.runs.errors import CommandError, Exit, MissingError
+from labwright.runs.errors import CommandError, Exit, LabwrightError, MissingError
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -23,10 +23,20 @@ def _list(arguments: argparse.Namespace) -> int:
 
     rows = []
     for name, path in sites().items():
-        site = load_site(str(path))
-        rows.append([name, site.kind, site.about, ", ".join(unknowns(site)), str(path)])
+        try:
+            site = load_site(str(path))
+        except LabwrightError as error:
+            rows.append([name, "", f"cannot be read: {_first(error)}", "", str(path)])
+        else:
+            rows.append([name, site.kind, site.about, ", ".join(unknowns(site)), str(path)])
     print_table(["site", "kind", "about", "unknown", "file"], rows, json_mode=arguments.json)
     return Exit.DONE
+
+
+def _first(error: LabwrightError) -> str:
+    """The first of the mistakes in a file; where there are several, each has a line of its own below their number."""
+    first = error.what.splitlines()[1:2] or [f"{error.where}  {error.what}"]
+    return " ".join(first[0].split())
 
 
 def _show(arguments: argparse.Namespace) -> int:
