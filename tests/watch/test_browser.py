@@ -252,7 +252,7 @@ def test_the_picture_of_the_documentation(page: Page, tmp_path: Path) -> None:
             time.sleep(3)
             page.driver.save_screenshot(str(PICTURE))
             # A palette is plenty, and a fraction of the bytes.
-            colours = Image.open(str(PICTURE)).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+            colours = Image.open(str(PICTURE)).convert("RGB").quantize(256, kmeans=2, dither=Image.Dither.NONE)
             colours.save(str(PICTURE), optimize=True)
     finally:
         command.kill()

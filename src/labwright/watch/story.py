@@ -82,10 +82,6 @@ class Story:
         """The start record of the newest attempt."""
         return self.starts[max(self.starts)] if self.starts else None
 
-    def seconds(self) -> float:
-        """From the first start to the last sign of life, pauses included."""
-        return max(one["t"] for one in self.last.values()) - min(one["t"] for one in self.starts.values()) if self.starts else 0.0
-
     def _start(self, stem: str, record: Record) -> None:
         self.starts[stem] = {
             "t": record["t"],
