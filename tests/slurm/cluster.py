@@ -6,11 +6,11 @@ import contextlib
 import os
 import shutil
 import subprocess
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
-
-from labwright.testing.commands import until
 
 HERE = Path(__file__).resolve().parent
 NODES = ("n1", "n2")
@@ -26,6 +26,19 @@ def missing() -> str:
     if absent:
         return f"{', '.join(absent)} not installed (Debian: slurm-wlm slurmdbd munge mariadb-server)"
     return "" if os.geteuid() == 0 else "a cluster is started by root only"
+
+
+def until(condition: Callable[[], bool], seconds: float = SECONDS) -> None:
+    """Wait for what only another program can tell, without keeping the machine busy with the question.
+
+    Raises:
+        TimeoutError: it did not come true.
+    """
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"nothing came within {seconds} s")
+        time.sleep(0.2)
 
 
 class Cluster:
@@ -72,7 +85,7 @@ class Cluster:
             states[:] = [line.split("|")[0].split()[0] for line in lines.splitlines()]
             return bool(states) and "Unknown" not in lines
 
-        until(told, SECONDS)
+        until(told)
         return states
 
     def times(self, job: str) -> tuple[str, str]:
@@ -107,15 +120,17 @@ class Cluster:
         self.tool("slurmd", "-N", node)
         until(lambda: self.tool("sinfo", "--noheader", "--partition=main", f"--nodes={node}", "--format=%t") in ("idle", "mix", "alloc"))
 
-    def stop_controller(self) -> None:
-        """Nobody answers squeue and scontrol; jobs go on."""
+    @contextlib.contextmanager
+    def without_controller(self) -> Iterator[None]:
+        """Nobody answers squeue and scontrol in here; jobs go on."""
         controller = psutil.Process(int((self.folder / "slurmctld.pid").read_text()))
         controller.terminate()
         until(lambda: not controller.is_running() or controller.status() == psutil.STATUS_ZOMBIE)
-
-    def start_controller(self) -> None:
-        self.tool("slurmctld")
-        until(lambda: subprocess.run(["scontrol", "ping"], capture_output=True, check=False).returncode == 0)
+        try:
+            yield
+        finally:
+            self.tool("slurmctld")
+            until(lambda: subprocess.run(["scontrol", "ping"], capture_output=True, check=False).returncode == 0)
 
     def database(self, statement: str) -> str:
         """Run SQL in the accounting database."""
@@ -125,7 +140,7 @@ class Cluster:
     def clear(self) -> None:
         """Nothing is left of the test before: no job, and both nodes at work."""
         self.tool("scancel", "--user=root")
-        until(lambda: not self.tool("squeue", "--noheader"), SECONDS)
+        until(lambda: not self.tool("squeue", "--noheader"))
         for node in NODES:
             if not (self.folder / f"slurmd.{node}.pid").exists():
                 self.bring_back(node)

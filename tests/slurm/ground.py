@@ -15,9 +15,9 @@ import psutil
 
 from labwright.cli.main import main
 from labwright.runs.run import Run, runs_in
-from labwright.testing.commands import Command, until
+from labwright.testing.commands import Command
 from tests.kill.ground import OPTIONS, Ground, training
-from tests.slurm.cluster import Cluster
+from tests.slurm.cluster import Cluster, until
 
 SITE = """
 kind: slurm
@@ -68,7 +68,8 @@ class Queued:
             yield found
         finally:
             for process in found:
-                process.resume()
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.resume()
 
     def finish(self) -> list[Run]:
         """Wait until no job is left; the runs, all of which have to be done."""

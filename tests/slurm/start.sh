@@ -114,7 +114,7 @@ PreemptMode=REQUEUE
 PreemptExemptTime=00:00:00
 NodeName=n1 NodeHostname=$host NodeAddr=127.0.0.1 Port=$first CPUs=152 RealMemory=500000 Gres=gpu:$gpus State=UNKNOWN
 NodeName=n2 NodeHostname=$host NodeAddr=127.0.0.1 Port=$second CPUs=152 RealMemory=500000 Gres=gpu:$gpus State=UNKNOWN
-PartitionName=DEFAULT Nodes=n1,n2 MaxTime=02:00:00 DefaultTime=10 DefMemPerCPU=500 State=UP
+PartitionName=DEFAULT Nodes=n1,n2 MaxTime=3-00:00:00 DefaultTime=10 DefMemPerCPU=500 State=UP
 PartitionName=main Default=YES PriorityTier=10 PreemptMode=OFF
 PartitionName=low PriorityTier=1 PreemptMode=REQUEUE
 PartitionName=accelerated PriorityTier=10 PreemptMode=OFF

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from labwright.cli.main import main
 from labwright.launch import accounting
-from labwright.testing.commands import until
-from tests.slurm.cluster import Cluster
+from tests.slurm.cluster import Cluster, until
 
 pytestmark = pytest.mark.slurm
 ENERGY = 3

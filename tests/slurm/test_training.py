@@ -10,17 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from labwright.testing.commands import until
 from tests.kill.equal import differences
-from tests.kill.ground import Ground, training
-from tests.kill.test_ranks import codes, together
-from tests.slurm.cluster import Cluster
+from tests.kill.ground import Ground
+from tests.slurm.cluster import Cluster, until
 from tests.slurm.ground import WHOLE_S, Queued, call, signalled, unbroken
 
 pytestmark = pytest.mark.slurm
-LONG = "train.epochs=150"
-"""Some ten seconds of training, so that what happens to it happens in its middle."""
-EARLY = 60
+LONG = "train.epochs=90"
+"""Some seconds of training, so that what happens to it happens in its middle."""
+EARLY = 30
 """Steps after which it happens."""
 
 
@@ -101,34 +99,14 @@ def test_node_lost(queued: Queued, slurm: Cluster, ground: Ground) -> None:
 def test_the_controller_is_away_for_a_while(queued: Queued, slurm: Cluster, ground: Ground) -> None:
     job = queued.submit("--step", "train")["train"]
     queued.learned(EARLY)
-    slurm.stop_controller()
-    try:
+    with queued.held(), slurm.without_controller():
         (row,) = (row for row in call("status", queued.training.folder, "--json") if row["run"] == queued.training.name)
-        # Nothing is concluded from silence.
+        # Nothing is concluded from a queue that gives no answer.
         assert row["state"] == "running"
-        assert row["scheduler"] == "unknown"
-        assert "squeue gave no answer" in row["reason"]
-    finally:
-        slurm.start_controller()
     queued.finish()
     assert slurm.ended(job) == ["COMPLETED"]
     assert differences(ground.unbroken, queued.runs) == []
     assert queued.training.attempts() == 1
-
-
-def test_two_nodes_train_together_and_are_preempted(slurm: Cluster, ground: Ground) -> None:
-    reference, run = ground.prepared()
-    commands = together(ground, run)
-    assert codes(commands) == [0, 0], [command.said() for command in commands]
-    queued = Queued(slurm, ground, LONG, "run.on.resources={train: {nodes: 2}}", begin="train")
-    job = queued.submit("--step", "train")["train"]
-    queued.learned(EARLY)
-    assert slurm.about(job)["NodeList"] == "n[1-2]"
-    slurm.tool("srun", "--partition=main", "--nodes=2", "--exclusive", "true")
-    queued.finish()
-    assert slurm.ended(job) == ["PREEMPTED", "COMPLETED"]
-    assert training(queued.runs).attempts() == 2
-    assert differences(reference, queued.runs) == []
 
 
 def test_what_one_sees_while_it_works(queued: Queued, slurm: Cluster) -> None:
@@ -140,7 +118,7 @@ def test_what_one_sees_while_it_works(queued: Queued, slurm: Cluster) -> None:
         assert (row["state"], row["scheduler"], row["job"], row["host"]) == ("running", "running", [job], node)
         (listed,) = (row for row in call("status", "--json") if row["job"] == job)
         assert (listed["site"], listed["name"], listed["state"]) == ("two", "train", "running")
-        assert attached(queued.training.folder, "echo beside $SLURM_JOB_ID on $SLURMD_NODENAME") == f"beside {job} on {node}"
+        assert f"beside {job} on {node}" in attached(queued.training.folder, "echo beside $SLURM_JOB_ID on $SLURMD_NODENAME")
     queued.finish()
 
 
@@ -155,4 +133,4 @@ def attached(run: Path, line: str) -> str:
         timeout=60,
     )
     assert done.returncode == 0, done.stdout
-    return done.stdout.splitlines()[-1].strip()
+    return done.stdout
