@@ -21,6 +21,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import field_validator, model_validator
 
+from labwright.launch.texts import Line
 from labwright.launch.words import expanding
 from labwright.runs.errors import CommandError, StudyError
 from labwright.study.options import Options, option
@@ -69,18 +70,18 @@ class Container(Options):
 
     kind: Literal["none", "apptainer", "docker"] = option("none", effect=False)
     """`apptainer` (or `singularity` where only that is installed), `docker`, or `none`."""
-    image: str = option("", effect=False)
+    image: Line = option("", effect=False)
     """`docker://NAME@sha256:…`, or `docker://NAME:TAG`, which is resolved to a digest at submit; for Apptainer also a `.sif` or `.img`
     file or an unpacked folder; for Docker also `sha256:…`, the id of an image of this machine."""
-    binds: tuple[str, ...] = option((), effect=False)
+    binds: tuple[Line, ...] = option((), effect=False)
     """Folders to show inside: `SOURCE`, `SOURCE:TARGET` or `SOURCE:TARGET:ro`. Runs and raw data are added by themselves."""
     gpu: bool = option(False, effect=False)
     """Hand the GPUs on (`--nv`, `--gpus all`)."""
-    workdir: str = option("", effect=False)
+    workdir: Line = option("", effect=False)
     """The folder inside in which the payload starts."""
-    python: str = option("python3", min_length=1, effect=False)
+    python: Line = option("python3", min_length=1, effect=False)
     """The interpreter with Labwright in it, inside."""
-    cache: str = option("", effect=False)
+    cache: Line = option("", effect=False)
     """Folder for image layers, temporary files and the home inside. Unset: `labwright` under the site's `scratch`."""
 
     @field_validator("binds")

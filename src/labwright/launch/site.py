@@ -17,6 +17,7 @@ from typing import Any, Literal
 import yaml
 
 from labwright.launch.container import Container
+from labwright.launch.texts import Attribute, Directive, Folder, Line, Variable
 from labwright.runs.errors import MissingError, StudyError
 from labwright.study.load import Sort, load
 from labwright.study.messages import Mistake, listed, refuse
@@ -36,19 +37,19 @@ BUNDLED = Path(str(packaged.files("labwright.launch") / "sites"))
 class Queue(Options):
     """Where a site runs one kind of step, and what such a step gets where the study says nothing."""
 
-    partition: str = option("")
+    partition: Directive = option("")
     """Slurm partition."""
-    account: str = option("")
+    account: Directive = option("")
     """Account, project or accounting group that pays."""
-    qos: str = option("")
+    qos: Directive = option("")
     """Slurm quality of service."""
-    reservation: str = option("")
+    reservation: Directive = option("")
     """Slurm reservation."""
-    constraint: str = option("")
+    constraint: Directive = option("")
     """Slurm node features, or HTCondor requirements (a ClassAd expression)."""
     exclusive: bool = option(False)
     """Whole nodes only. Joules that Slurm counts are a job's own only then."""
-    attributes: dict[str, str] = option(default_factory=dict)
+    attributes: dict[Attribute, Directive] = option(default_factory=dict)
     """Further lines as they are: `#SBATCH --key=value`, or `+Key = value` of HTCondor. An empty value is a bare option."""
     resources: Resources = option(Resources())
     """What a step of this kind gets by default."""
@@ -59,12 +60,12 @@ class Habits(Options):
 
     kind: Literal["local", "slurm", "htcondor"] = option()
     """Who queues the jobs: nobody but this machine, Slurm, or HTCondor."""
-    about: str = option("")
+    about: Line = option("")
     """What this is and where its values come from."""
-    login: str = option("")
+    login: Line = option("")
     """Host that `labwright pull` reaches by ssh. A site of your own with a scheduler needs one; where it is empty, others are copied on
     this machine."""
-    python: str = option("")
+    python: Line = option("")
     """The interpreter with Labwright in it, on the execute side. Empty: `python3` in a container, else the one running now."""
     shared_files: bool = option(True)
     """Whether the machines that work see the files of the machine that submits."""
@@ -74,13 +75,13 @@ class Habits(Options):
     """The container in which the payload runs."""
     setup: tuple[str, ...] = option(())
     """Shell lines before the payload (`module load …`, `source …`); one that fails ends the job with its text."""
-    env: dict[str, str] = option(default_factory=dict)
+    env: dict[Variable, Line] = option(default_factory=dict)
     """Environment variables of the payload."""
-    scratch: str = option("")
+    scratch: Line = option("")
     """Folder for caches and temporary files on the execute side; may hold `$USER` and the like."""
-    data_root: dict[str, str] = option(default_factory=dict)
+    data_root: dict[Folder, Line] = option(default_factory=dict)
     """Where raw data lie on the execute side: folder as the study names it → folder there."""
-    runs_root: str = option("")
+    runs_root: Line = option("")
     """Folder on the execute side in which whole runs stay; journals, findings, tables and reports come back."""
     signal_before_s: int = option(180, ge=0, unit="s")
     """How long before the time limit a step is told to save and stop. Slurm may be up to 60 s early."""
