@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labwright.cli import places
-from labwright.runs.errors import CommandError
+from labwright.runs.errors import CommandError, LabwrightError
 from labwright.study.messages import listed, nearest
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def planned(arguments: argparse.Namespace, resolved: Sequence[Study], step: str 
 
 
 def prepared(arguments: argparse.Namespace, on: str | None, *, gpus: str | None = None, kind: str | None = None) -> Prepared:
-    """What would be queued for the study, or the sweep, of the command line; all that would be refused is refused here.
+    """What would be queued for the study, or the sweep, of the command line; refused where options or gates forbid it.
 
     Args:
         on: the site; None for the study's own.
@@ -78,6 +79,12 @@ def _numbers(text: str) -> tuple[int, ...]:
     if not all(word.isdecimal() for word in words):
         raise CommandError(f"{text!r} is not a list of numbers", where="--gpu", todo="Write them as `nvidia-smi` does: --gpu 1,3.")
     return tuple(dict.fromkeys(map(int, words)))
+
+
+def print_refusal(error: LabwrightError | None) -> None:
+    """Say beside files that are only shown what keeps them from being queued."""
+    if error:
+        print(f"labwright: submit would refuse this now: {error}", file=sys.stderr)
 
 
 def print_texts(texts: Mapping[str, str], place: Path) -> None:

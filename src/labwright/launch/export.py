@@ -8,7 +8,7 @@ from pathlib import Path
 
 from labwright.launch import dagman, submission
 from labwright.launch.job import Job
-from labwright.launch.prepare import Prepared, create_runs, write
+from labwright.launch.prepare import Prepared, create_runs, taken, write
 from labwright.launch.slurm import dependency
 from labwright.study.messages import listed
 
@@ -23,9 +23,14 @@ def export(prepared: Prepared, to: str, folder: Path | None = None) -> tuple[Pat
 
     Returns:
         The folder, the names of the files, and the lines that send them.
+
+    Raises:
+        Busy: a run is queued or being worked on.
     """
     if not prepared.jobs:
         return prepared.place, [], []
+    if error := taken(prepared):
+        raise error
     place = folder.resolve() if folder else submission.new_folder(prepared.runs)
     texts = prepared.texts(place)
     if to == "condor":

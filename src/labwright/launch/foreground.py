@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 from labwright.launch import hello
 from labwright.launch.job import Job
 from labwright.launch.launcher import DONE, UNKNOWN
-from labwright.launch.prepare import Prepared, begin, queue
+from labwright.launch.prepare import Prepared, begin, begun, queue
 from labwright.launch.status import Placed, Standing, look, standing
 from labwright.launch.stop import stop
 from labwright.launch.submission import Submission, read
@@ -54,15 +54,18 @@ def conduct(prepared: Prepared, say: Say) -> dict[Path, LabwrightError]:
         Stopped: a signal came; the jobs were cancelled.
         LabwrightError: they could not be queued, or not be cancelled.
     """
-    with _signals() as came:
-        made = begin(prepared)
-        logs = _Logs({run for job in prepared.jobs for run in job.runs})
-        try:
-            made = queue(prepared, made)
-            say(f"queued on {made.site}: {', '.join(f'{job.name} {job.id}' for job in made.jobs)}")
-            ended = _follow(prepared, made, logs, say, came)
-        finally:
-            count = cancel_rest(made.folder)
+    # Before the signals are only noted, since another process may have to be waited for.
+    with ExitStack() as turn:
+        made = turn.enter_context(begun(prepared))
+        with _signals() as came:
+            logs = _Logs({run for job in prepared.jobs for run in job.runs})
+            try:
+                made = queue(prepared, made)
+                turn.close()
+                say(f"queued on {made.site}: {', '.join(f'{job.name} {job.id}' for job in made.jobs)}")
+                ended = _follow(prepared, made, logs, say, came)
+            finally:
+                count = cancel_rest(made.folder)
     if ended is None:
         raise Stopped(
             f"{came[0]} came; {count} {'job was' if count == 1 else 'jobs were'} cancelled", todo="Run the same command to go on."

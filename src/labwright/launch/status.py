@@ -78,16 +78,35 @@ def look(jobs: Iterable[Submitted]) -> list[Placed]:
     ]
 
 
-def placed(runs: Iterable[Run]) -> dict[Path, list[Placed]]:
-    """By run folder (resolved) the tasks that work on it, or did, in the last submission that queued it."""
+def may_live(task: Placed) -> bool:
+    """Whether a task is living, or was neither given up by ``labwright cancel`` nor seen to fail since the scheduler says nothing of it."""
+    if task.seen.state != UNKNOWN:
+        return task.is_living
+    if task.job.is_cancelled(task.number):
+        return False
+    try:
+        run = Run.open(task.task.run)
+    except LabwrightError:
+        return True
+    last = max((record["t"] for record in run.last_records().values()), default=0.0)
+    return run.state() != "failed" or last < task.job.submitted_at
+
+
+def placed(runs: Iterable[Run], *, earlier: bool = False) -> dict[Path, list[Placed]]:
+    """By run folder (resolved) the tasks that work on it, or did.
+
+    Args:
+        runs: the runs.
+        earlier: take those of all submissions, and not only of the last one that queued the run.
+    """
     folders = {run.folder.resolve() for run in runs}
     jobs: list[Submitted] = []
     for parent in dict.fromkeys(folder.parent for folder in sorted(folders)):
         jobs += [job for made in submissions(parent) for job in made.jobs if job.id and folders & set(_runs(job))]
     last = {run: job.folder for job in jobs for run in _runs(job)}
     found: dict[Path, list[Placed]] = {}
-    for one in look([job for job in jobs if any(last[run] == job.folder for run in _runs(job))]):
-        if one.task.run in folders and last[one.task.run] == one.job.folder:
+    for one in look([job for job in jobs if earlier or any(last[run] == job.folder for run in _runs(job))]):
+        if one.task.run in folders and (earlier or last[one.task.run] == one.job.folder):
             found.setdefault(one.task.run, []).append(one)
     return found
 

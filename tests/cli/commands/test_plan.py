@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from labwright.launch.launcher import QUEUED
+from labwright.runs.journal import Journal
 from tests.cli.scheduler import Scheduler, jobs
 
 
@@ -31,11 +32,29 @@ def test_the_rows_of_a_sweep_are_tables_of_their_own(labwright, study: Path) -> 
 
 
 @pytest.mark.parametrize("on", ["slurm", "local"])
-def test_a_plan_for_a_site_refuses_what_submit_would(labwright, study: Path, slurm: Scheduler, on: str) -> None:
+def test_files_of_a_study_that_runs_are_shown_beside_a_refusal(labwright, study: Path, slurm: Scheduler, on: str) -> None:
     labwright("submit", "study.yaml", "--on", "slurm")
     assert slurm.states[jobs(Path("runs"))["pack"].key(0)].state == QUEUED
-    said = labwright("plan", "study.yaml", "--on", on)
-    assert said.code == 75
-    # The steps are shown all the same.
-    assert said.out.splitlines()[1].startswith("pack")
-    assert "job 100 has this run already" in said.err
+    for said in (labwright("plan", "study.yaml", "--on", on), labwright("submit", "study.yaml", "--on", on, "--dry-run")):
+        assert said.code == 0
+        assert "==> runs/jobs/STAMP/pack." in said.out
+        assert "labwright: submit would refuse this now: pack-" in said.err
+        assert "job 100 has this run already" in said.err
+    for words in (["plan", "study.yaml"], ["submit", "study.yaml", "--dry-run"]):
+        said = labwright(*words, "--on", on, "--json")
+        assert said.json["files"]
+        assert "job 100 has this run already" in said.json["refused"]["what"]
+
+
+def test_a_plan_tells_what_began_from_what_was_only_prepared(labwright, study: Path, slurm: Scheduler) -> None:
+    labwright("submit", "study.yaml", "--on", "slurm")
+    why = {row["step"]: row["why"] for row in labwright("plan", "study.yaml", "--json").json}
+    assert set(why.values()) == {"prepared; no process has begun it"}
+    (run,) = Path("runs").glob("pack-*")
+    journal = Journal(run / "journal" / "0001.jsonl")
+    journal.record("start", attempt=1, share="0/2")
+    journal.record("end", code=0, reason="")
+    journal.close()
+    why = {row["step"]: row["why"] for row in labwright("plan", "study.yaml", "--json").json}
+    assert why["pack"] == "a part of it is done; goes on"
+    assert why["check"] == "prepared; no process has begun it"

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+import labwright
 from labwright.launch import hello
 from labwright.launch.findings import MOVED_TAG
 from labwright.launch.launcher import CANCELLED, FAILED, RUNNING
 from labwright.launch.prepare import STAMP
 from labwright.launch.submission import submissions
+from labwright.runs.journal import Journal
 from labwright.runs.run import Run
+from tests.cli.conftest import SITE
 from tests.cli.scheduler import Scheduler
 
 
@@ -105,10 +111,64 @@ def test_a_run_is_not_queued_twice(labwright, study: Path, slurm: Scheduler) -> 
     assert labwright("submit", "study.yaml", "--on", "slurm").code == 0
 
 
-def test_a_scheduler_that_forgot_a_job_does_not_block_its_run(labwright, study: Path, slurm: Scheduler) -> None:
+def test_a_job_that_nothing_is_heard_of_keeps_its_run_until_it_is_given_up(labwright, study: Path, slurm: Scheduler) -> None:
     labwright("submit", "study.yaml", "--on", "slurm")
     slurm.states.clear()
+    said = labwright("submit", "study.yaml", "--on", "slurm")
+    assert said.code == 75
+    assert "job 100 may still have this run; the scheduler says nothing of it. `labwright cancel 100` gives it up" in said.err
+    slurm.answers = False
+    assert labwright("cancel", "study.yaml").code == 0
     assert labwright("submit", "study.yaml", "--on", "slurm").code == 0
+
+
+def test_a_run_that_was_seen_to_fail_waits_for_no_word_of_the_scheduler(labwright, study: Path, slurm: Scheduler) -> None:
+    labwright("submit", "study.yaml", "--on", "slurm", "--step", "pack")
+    slurm.states.clear()
+    (run,) = Path("runs").glob("pack-*")
+    journal = Journal(run / "journal" / "0001.jsonl")
+    journal.record("start", attempt=1)
+    journal.record("end", code=65, reason="a number is missing")
+    journal.close()
+    assert labwright("submit", "study.yaml", "--on", "slurm").code == 0
+
+
+def test_two_at_once_queue_a_study_once(study: Path) -> None:
+    """Processes of their own: what keeps them apart is a lock of the file system."""
+    script = f"""
+import sys, time
+sys.path.insert(0, {str(SITE)!r})
+from labwright.cli.main import main
+from labwright.launch import slurm
+from tests.cli.scheduler import Scheduler
+scheduler = slurm.LAUNCHER = Scheduler()
+take = scheduler.submit
+def slowly(*words):
+    time.sleep(1)
+    take(*words)
+scheduler.submit = slowly
+sys.exit(main(["submit", "study.yaml", "--on", "slurm"]))
+"""
+    path = os.pathsep.join([str(Path(labwright.__file__).parents[1]), str(Path(__file__).parents[3])])
+    both = [
+        subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": path}, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=120)[1] for process in both]
+    assert sorted(process.returncode for process in both) == [0, 75], said
+    assert any("job 100 may still have this run" in text for text in said)
+    assert len(submissions(Path("runs"))) == 1
+
+
+def test_a_study_that_was_queued_twice_is_cancelled_twice(labwright, study: Path, slurm: Scheduler) -> None:
+    labwright("submit", "study.yaml", "--on", "slurm")
+    before = dict(slurm.states)
+    slurm.say_all(CANCELLED)
+    labwright("submit", "study.yaml", "--on", "slurm")
+    slurm.states |= before
+    assert labwright("submit", "study.yaml", "--on", "slurm").code == 75
+    cancelled = labwright("cancel", "study.yaml", "--json").json["cancelled"]
+    assert sorted(job["job"] for job in cancelled) == ["100", "101", "102", "103", "110", "111", "112", "113"]
 
 
 def test_a_sweep_is_one_array_a_run_a_task(labwright, study: Path, slurm: Scheduler) -> None:

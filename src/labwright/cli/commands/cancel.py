@@ -53,7 +53,7 @@ def _named(word: str, arguments: argparse.Namespace) -> list[Placed]:
 
     if Path(word).exists():
         runs = places.own_runs_at(word, places.runs_option(arguments))
-        return [one for tasks in placed(runs).values() for one in tasks]
+        return [one for tasks in placed(runs, earlier=True).values() for one in tasks]
     known = [*everywhere(), *submissions(Path(arguments.runs) if arguments.runs else Path("runs"))]
     jobs = {(job.folder.resolve(), job.name): job for made in known for job in made.jobs if job.id}
     # 1234_5 and 1234.0 are tasks of 1234; jobs of a DAG have ids that only the scheduler tells.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labwright.cli import places, rows
+from labwright.cli.main import describe
 from labwright.cli.tables import print_json, print_table
 from labwright.runs.errors import CommandError, Exit
 from labwright.study.plan import runs_folder
@@ -67,10 +68,15 @@ def print_findings(prepared: Prepared) -> None:
 
 
 def _show(prepared: Prepared, *, as_json: bool) -> int:
+    from labwright.launch.prepare import taken
+
     texts = prepared.texts()
+    refusal = taken(prepared)
     if as_json:
-        print_json({"code": 0, "site": prepared.site.name, "jobs": table(prepared), "files": texts})
+        content = {"code": 0, "site": prepared.site.name, "jobs": table(prepared), "files": texts}
+        print_json(content | ({"refused": describe(refusal)} if refusal else {}))
     else:
+        rows.print_refusal(refusal)
         print_findings(prepared)
         rows.print_texts(texts, prepared.place)
         if not texts:
@@ -118,10 +124,15 @@ def _in_words(answer: dict[str, Any]) -> Iterator[list[str]]:
 _NOTHING = "everything is done with these options; there is nothing to queue"
 
 
-def _queue(prepared: Prepared, arguments: argparse.Namespace) -> int:
-    from labwright.launch.prepare import begin, queue
+def _sent(prepared: Prepared) -> Submission:
+    from labwright.launch.prepare import begun, queue
 
-    made = queue(prepared, begin(prepared)) if prepared.jobs else None
+    with begun(prepared) as made:
+        return queue(prepared, made)
+
+
+def _queue(prepared: Prepared, arguments: argparse.Namespace) -> int:
+    made = _sent(prepared) if prepared.jobs else None
     found = table(prepared, made)
     if arguments.json:
         content = {"code": 0, "site": prepared.site.name, "submission": str(made.folder) if made else None, "jobs": found}
