@@ -7,6 +7,7 @@ looked at last, while no other process submits.
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -133,13 +134,23 @@ def begin(prepared: Prepared) -> submission.Submission:
 def begun(prepared: Prepared) -> Iterator[submission.Submission]:
     """A submission that is begun; until the block is left nobody else submits to the folder of runs.
 
+    Where the block fails, run folders that this made are removed again, but for those that a job or a process has.
+
     Raises:
         Busy: a run is queued or being worked on, or another process is submitting.
     """
     with alone(prepared.runs):
         if error := taken(prepared):
             raise error
-        yield begin(prepared)
+        new = [one.folder for one in prepared.planned if not one.folder.exists()]
+        made = None
+        try:
+            made = begin(prepared)
+            yield made
+        except BaseException:
+            has_job = {task.run for job in (submission.read(made.folder).jobs if made else ()) if job.id for task in job.tasks}
+            _remove_unused([folder for folder in new if folder not in has_job])
+            raise
 
 
 def queue(prepared: Prepared, made: submission.Submission) -> submission.Submission:
@@ -177,6 +188,12 @@ def _pinned(prepared: Prepared) -> Prepared:
     pinned, finding = registry.pinned(image, _recorded(image, prepared.runs))
     held = site.model_copy(update={"container": site.container.model_copy(update={"image": pinned})})
     return replace(prepared, site=held, tag=image if image != pinned else "", findings=(finding,) if finding else ())
+
+
+def _remove_unused(folders: Sequence[Path]) -> None:
+    for folder in folders:
+        if not any((folder / "journal").glob("*")):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def taken(prepared: Prepared) -> Busy | None:

@@ -16,7 +16,8 @@ from labwright.launch import hello
 from labwright.launch.findings import MOVED_TAG
 from labwright.launch.launcher import CANCELLED, FAILED, RUNNING
 from labwright.launch.prepare import STAMP
-from labwright.launch.submission import submissions
+from labwright.launch.submission import Submission, submissions
+from labwright.runs.errors import FaultError
 from labwright.runs.journal import Journal
 from labwright.runs.run import Run
 from tests.cli.conftest import SITE
@@ -212,6 +213,23 @@ def test_a_refusal_of_the_scheduler_leaves_what_it_took_recorded(labwright, stud
     assert said.code == 70
     assert "disk is full" in said.err.lower() or "No space left" in said.err
     assert [job.id for job in submissions(Path("runs"))[0].jobs] == ["100", "101", "102", "103"]
+
+
+def test_a_refusal_leaves_no_run_behind_that_no_job_has(labwright, study: Path, slurm: Scheduler, monkeypatch: pytest.MonkeyPatch) -> None:
+    labwright("run", "study.yaml", "--step", "pack", "--quiet")
+    before = run_folders()
+
+    def refuse(made: Submission, *_: object) -> None:
+        made.queued("check", "100")
+        raise FaultError("sbatch: error: Invalid account")
+
+    monkeypatch.setattr(slurm, "submit", refuse)
+    said = labwright("submit", "study.yaml", "--on", "slurm")
+    assert said.code == 70
+    assert "Invalid account" in said.err
+    (check,) = set(run_folders()) - set(before)
+    assert check.startswith("check-")
+    assert {row["step"]: row["state"] for row in labwright("plan", "study.yaml", "--json").json}["train"] == "absent"
 
 
 def test_the_image_is_pinned_and_a_moved_tag_is_told(labwright, study: Path, slurm: Scheduler, monkeypatch: pytest.MonkeyPatch) -> None:
