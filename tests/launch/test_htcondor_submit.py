@@ -199,9 +199,9 @@ def test_what_exit_codes_lead_to(facts: dict[str, Any], held: bool, removed: boo
 
 def test_a_job_goes_nowhere_with_a_value_that_nobody_knows() -> None:
     job = CASES["docker"][0]
-    for queue in (Queue(account=UNKNOWN), Queue(constraint=UNKNOWN), Queue(attributes={"+Project": UNKNOWN})):
-        with pytest.raises(StudyError, match="marked as unknown"):
-            render(Job(job.name, job.step, job.tasks, job.resources, queue), POOL, PLACE)
+    for said in ({"account": UNKNOWN}, {"constraint": UNKNOWN}, {"attributes": {"+Project": UNKNOWN}}):
+        with pytest.raises(StudyError, match=rf"queues\.train\.{next(iter(said))}.* marked as unknown"):
+            render(Job(job.name, job.step, job.tasks, job.resources, Queue.model_validate(said), "train"), POOL, PLACE)
 
 
 def test_several_nodes_are_refused() -> None:

@@ -18,8 +18,8 @@ PLACE = Path("/srv/mara/runs/jobs/20261121-101500-3f2a")
 
 
 def job(site: Site, step: str, *, gpu: bool) -> Job:
-    queue = site.queue(step, gpu=gpu)
-    return Job(step, step, (Task(PLACE.parents[1] / f"{step}-0a1b2c3d4e"),), queue.resources, queue, gpu=gpu, trains=step == "train")
+    queue, task = site.queue(step, gpu=gpu), Task(PLACE.parents[1] / f"{step}-0a1b2c3d4e")
+    return Job(step, step, (task,), queue.resources, queue, site.queue_name(step, gpu=gpu), gpu=gpu, trains=step == "train")
 
 
 def test_these_are_all() -> None:
@@ -52,7 +52,8 @@ def test_what_was_not_published_is_unknown(name: str, unknown: list[str]) -> Non
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ("generic-server", "generic-slurm")])
 def test_a_job_that_needs_what_is_unknown_is_refused(name: str) -> None:
     site = load_site(str(BUNDLED / f"{name}.yaml"))
-    with pytest.raises(StudyError, match="is marked as unknown"):
+    first = {"horeka": r"queues\.cpu\.reservation", "lpc": r"container\.python"}.get(name, r"container\.image")
+    with pytest.raises(StudyError, match=f"^[^ ]*: {first} of site {name} is marked as unknown"):
         launcher.render(site.kind, job(site, "pack", gpu=False), site, PLACE)
 
 

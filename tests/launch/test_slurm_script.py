@@ -153,8 +153,8 @@ def test_a_short_job_is_warned_at_half_its_time() -> None:
 
 @pytest.mark.parametrize("name", ["partition", "account", "qos", "reservation", "constraint"])
 def test_what_a_site_does_not_know_is_not_guessed(name: str) -> None:
-    job = Job("train", "train", TRAIN.tasks, Resources(), Queue.model_validate({name: UNKNOWN}))
-    with pytest.raises(StudyError, match=f"{name} of site toy is marked as unknown"):
+    job = Job("train", "train", TRAIN.tasks, Resources(), Queue.model_validate({name: UNKNOWN}), "gpu")
+    with pytest.raises(StudyError, match=rf"queues\.gpu\.{name} of site toy is marked as unknown"):
         text(job, SITE)
 
 

@@ -41,7 +41,7 @@ def compose(rows: Sequence[Row], site: Site) -> list[Job]:
         for one in planned:
             for gate in one.step.gates:
                 _pass(rows, gate, one)
-        queue = site.queue(step.name, gpu=step.gpu)
+        queue_name, queue = site.queue_name(step.name, gpu=step.gpu), site.queue(step.name, gpu=step.gpu)
         resources = resources_of(study, step.name, queue.resources)
         shares = resources.shares or 1
         folders = [one.folder for one in planned]
@@ -52,6 +52,7 @@ def compose(rows: Sequence[Row], site: Site) -> list[Job]:
             tasks=tuple(Task(folder, share) for folder in folders for share in deal),
             resources=resources,
             queue=queue,
+            queue_name=queue_name,
             gpu=step.gpu,
             trains=step.trains,
             after=_after(planned, rows, last, dealt=shares > 1),
@@ -68,6 +69,7 @@ def compose(rows: Sequence[Row], site: Site) -> list[Job]:
                 tasks=tuple(Task(folder, finish=True) for folder in folders),
                 resources=resources.model_copy(update={"gpus": 0, "nodes": 1}),
                 queue=site.queue(f"{step.name}-finish", gpu=False),
+                queue_name=site.queue_name(f"{step.name}-finish", gpu=False),
                 after=(After(main.name),),
                 inputs=main.inputs,
                 fed_by=main.fed_by,

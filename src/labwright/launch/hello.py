@@ -35,7 +35,7 @@ def job(site: Site, folder: Path) -> Job:
     queue = site.queue("hello", gpu=True)
     # One look is enough, however many would train together.
     resources = queue.resources.model_copy(update={"minutes": 10, "nodes": None, "shares": None})
-    return Job("hello", "hello", (Task(folder, verb="hello"),), resources, queue, gpu=True)
+    return Job("hello", "hello", (Task(folder, verb="hello"),), resources, queue, site.queue_name("hello", gpu=True), gpu=True)
 
 
 def read(folder: Path) -> dict[str, Any] | None:

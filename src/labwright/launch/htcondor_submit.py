@@ -138,12 +138,12 @@ def _requests(job: Job, site: Site) -> Iterator[str]:
         yield f"request_disk = {math.ceil(asked.scratch_gb * 1e9 / 2**10)}KB"
     if asked.gpus:
         yield f"request_gpus = {asked.gpus}"
-    if account := need(queue.account, "queues.….account", site):
+    if account := need(queue.account, f"queues.{job.queue_name}.account", site):
         yield f"accounting_group = {account}"
-    if constraint := need(queue.constraint, "queues.….constraint", site):
+    if constraint := need(queue.constraint, f"queues.{job.queue_name}.constraint", site):
         yield f"requirements = {constraint}"
     for name, value in queue.attributes.items():
-        yield f"{_attribute(name)} = {need(value, f'queues.….attributes.{name}', site) or 'true'}"
+        yield f"{_attribute(name)} = {need(value, f'queues.{job.queue_name}.attributes.{name}', site) or 'true'}"
 
 
 def _attribute(name: str) -> str:

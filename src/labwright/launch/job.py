@@ -54,6 +54,8 @@ class Job:
     resources: Resources
     """Of one task, each filled that the site or the study knows; None is left to the scheduler."""
     queue: Queue
+    queue_name: str = ""
+    """The key of the queue in the site's file, for messages; empty where the site has none that fits."""
     gpu: bool = False
     """Whether a GPU makes it faster."""
     trains: bool = False

@@ -109,10 +109,14 @@ class Site(Habits):
     file: str = option("", exclude=True)
     """The file that says all this."""
 
-    def queue(self, step: str, *, gpu: bool) -> Queue:
-        """The queue for a step; the step's own, else that of its kind, else the other kind's."""
+    def queue_name(self, step: str, *, gpu: bool) -> str:
+        """Which queue a step gets: its own, else that of its kind, else the other kind's; empty where there is none."""
         kinds = (step, "gpu", "cpu") if gpu else (step, "cpu", "gpu")
-        return next((self.queues[kind] for kind in kinds if kind in self.queues), Queue())
+        return next((kind for kind in kinds if kind in self.queues), "")
+
+    def queue(self, step: str, *, gpu: bool) -> Queue:
+        """The queue of that name; one that says nothing where there is none."""
+        return self.queues.get(self.queue_name(step, gpu=gpu), Queue())
 
     @property
     def in_container(self) -> bool:

@@ -58,7 +58,7 @@ def _options(job: Job, site: Site, place: Path) -> Iterator[str]:
     yield f"--output={_quoted(str(folder).replace('%', '%%'))}/{pattern}"
     yield "--open-mode=append"
     for name in ("partition", "account", "qos", "reservation", "constraint"):
-        if value := need(getattr(queue, name), f"queues.….{name}", site):
+        if value := need(getattr(queue, name), f"queues.{job.queue_name}.{name}", site):
             yield f"--{name}={_quoted(value)}"
     yield f"--nodes={job.nodes}"
     yield f"--ntasks-per-node={job.ranks_per_node}"
@@ -81,7 +81,7 @@ def _options(job: Job, site: Site, place: Path) -> Iterator[str]:
         yield f"--signal=B:USR1@{min(site.signal_before_s, (asked.minutes or math.inf) * 30)}"
     yield "--requeue"
     for name, value in queue.attributes.items():
-        yield f"--{name}={_quoted(need(value, f'queues.….attributes.{name}', site))}" if value else f"--{name}"
+        yield f"--{name}={_quoted(need(value, f'queues.{job.queue_name}.attributes.{name}', site))}" if value else f"--{name}"
 
 
 def _head(job: Job, site: Site, place: Path) -> list[str]:
