@@ -30,6 +30,8 @@ def test_a_folder_may_be_named(labwright, study: Path) -> None:
     said = labwright("export", "study.yaml", "--to", "sbatch", "--folder", "by hand")
     assert said.out.startswith("4 files in by hand; what was written is sent by:\n")
     assert f"pack=$(sbatch --parsable '{Path('by hand').resolve()}/pack.sbatch')" in said.out
+    assert "`labwright status`, `logs` and `watch` know their runs once they begin" in said.out
+    assert {row["state"] for row in labwright("status", "study.yaml", "--json").json} == {"ready"}
     assert Path("by hand/pack.sbatch").stat().st_mode & 0o111
 
 

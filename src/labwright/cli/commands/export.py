@@ -14,6 +14,11 @@ KINDS = {"sbatch": "slurm", "condor": "htcondor", "dagman": "htcondor"}
 """What job files are written for → the scheduler that takes them."""
 
 
+_BY_HAND = """\
+Jobs that are sent by hand are in no submission: `labwright status`, `logs` and `watch` know their runs once they begin, and show
+nothing of how they wait; `labwright submit` would queue the same runs again, and `labwright cancel` does not know them."""
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Write one or the other, by what was named."""
     if arguments.what[0] == WEIGHTS and not Path(WEIGHTS).is_file():
@@ -65,4 +70,5 @@ def _export_jobs(arguments: argparse.Namespace) -> int:
     else:
         print(f"{len(names)} files in {rows.short(folder)}; what was written is sent by:\n")
         print("\n".join(lines))
+        print(f"\n{_BY_HAND}")
     return Exit.DONE
