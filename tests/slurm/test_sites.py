@@ -95,9 +95,9 @@ def test_a_setup_line_that_fails_ends_the_job_with_its_text(slurm: Cluster, grou
 def test_data_and_runs_may_be_only_where_the_work_is(slurm: Cluster, ground: Ground, tmp_path: Path) -> None:
     there = tmp_path / "there"
     shutil.copytree(ground.folder / "data", there / "data")
+    places = f"runs_root: {there}/runs\ndata_root: {{{ground.folder}/data: {there}/data}}\n"
     (ground.folder / "sites" / "apart.yaml").write_text(
-        f"kind: slurm\nqueues: {{cpu: {{resources: {{cpus: 1}}}}}}\nruns_root: {there}/runs\ndata_root: {{{ground.folder}/data: {there}/data}}\n",
-        encoding="utf-8",
+        f"kind: slurm\nqueues: {{cpu: {{resources: {{cpus: 1}}}}}}\n{places}", encoding="utf-8"
     )
     runs = ground.folder / "runs"
     call("submit", ground.study, "--runs", runs, "--on", "apart", *SETS, "--set", "run.on.resources={train: {gpus: 0}}", "--json")
