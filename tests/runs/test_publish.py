@@ -146,6 +146,13 @@ def test_a_file_where_a_folder_has_to_be(tmp_path: Path) -> None:
         write_json(tmp_path / "runs" / "pack-1" / "step.json", {}, "step")
 
 
+@pytest.mark.parametrize(("place", "told"), [("runs", "a file stands where"), ("/proc/nowhere", "no folder can be made there")])
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, place: str, told: str) -> None:
+    (tmp_path / "runs").write_text("")
+    with pytest.raises(FaultError, match=f"{place}: {told}"):
+        write_json(tmp_path / place / "thing.json", {}, "output")
+
+
 def test_json_is_written_as_given_and_without_nan(tmp_path: Path) -> None:
     write_json(tmp_path / "thing.json", {"b": float("nan"), "a": "µm"}, "output")
     text = (tmp_path / "thing.json").read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from labwright.launch.site import GENERIC, UNKNOWN, Site
 from labwright.runs import light
 from labwright.runs.errors import CommandError, FaultError, MissingError, StudyError
-from labwright.runs.publish import TEMPORARY, disk_said
+from labwright.runs.publish import TEMPORARY, disk_said, make_folder
 from labwright.runs.run import Run
 from labwright.study.messages import listed
 
@@ -57,7 +57,7 @@ def fetch(site: Site, places: Sequence[str], to: Path, only: Sequence[str] = ())
         raise CommandError(f"there is no kind {wrong[0]!r} of files", where="--only", todo=f"It takes {listed(WORDS)}.")
     source, there = _runs_there(site, places)
     with disk_said(to):
-        to.mkdir(parents=True, exist_ok=True)
+        make_folder(to)
     ours = [f"--include=/{_literal(name)}/" for name in there] + ["--exclude=/*"]
     _refuse_others(source, to, ours)
     partial_there = {name for name, files in there.items() if light.PARTIAL in files}

@@ -50,7 +50,7 @@ def publish(final: Path, label: str) -> Iterator[Path]:
     temporary = _temporary(final)
     with disk_said(final):
         try:
-            patiently(lambda: final.parent.mkdir(parents=True, exist_ok=True), final)
+            patiently(lambda: make_folder(final.parent), final)
             fault(f"{label}:before-write")
             yield temporary
             fault(f"{label}:before-sync")
@@ -64,6 +64,24 @@ def publish(final: Path, label: str) -> Iterator[Path]:
                 remove(temporary)
             raise
         _remove_left()
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, where they are missing.
+
+    Raises:
+        FaultError: a file stands there, or no folder can be made (as below ``/proc``).
+        OSError: any other reason; see :func:`disk_said`.
+    """
+    # Elsewhere these two errors are mistakes of ours, so that disk_error has no sentence for them.
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise FaultError(
+            "a file stands where a folder has to be", where=str(folder), todo="Move it away, or name another place."
+        ) from error
+    except FileNotFoundError as error:
+        raise FaultError("no folder can be made there", where=str(folder), todo="Name another place.") from error
 
 
 def put(final: Path, label: str, write: Callable[[Path], object]) -> None:

@@ -142,12 +142,16 @@ def test_the_folder_of_runs_is_where_the_study_says(labwright, there: Path, tmp_
         (["far", "."], 66, "there is no run"),
         (["nosite", "x"], 66, "there is no site 'nosite'"),
         (["far", "STUDY", "--only", "pictures"], 64, "there is no kind 'pictures' of files. It takes report, tables, weights"),
+        (["far", "STUDY", "--to", "/proc/nowhere"], 70, "/proc/nowhere: no folder can be made there"),
+        (["far", "STUDY", "--to", "file"], 70, "file: a file stands where a folder has to be"),
         (["lost", "STUDY"], 66, "no host lost.example"),
     ],
 )
 def test_mistakes_are_sentences(labwright, there: Path, words: list[str], code: int, text: str) -> None:
     Path("sites/lost.yaml").write_text("kind: slurm\nlogin: lost.example\n")
-    said = labwright("pull", *[there if word == "STUDY" else word for word in words], "--to", "runs")
+    Path("file").touch()
+    given = [there if word == "STUDY" else word for word in words]
+    said = labwright("pull", *given, *([] if "--to" in words else ["--to", "runs"]))
     assert said.code == code
     assert text in said.err
 

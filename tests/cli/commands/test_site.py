@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,15 @@ def test_a_probe_is_written_once(labwright: Labwright, here: Path, monkeypatch: 
     again = labwright("site", "probe", "--to", "sites/lab.yaml")
     assert (again.code, "there is a file already" in again.err) == (66, True)
     assert labwright("site", "probe").out == (here / "sites" / "lab.yaml").read_text()
+
+
+@pytest.mark.parametrize("place", ["file/lab.yaml", "file/deeper/lab.yaml", "/proc/nowhere/lab.yaml"])
+def test_a_probe_that_can_be_written_nowhere_is_no_fault_of_ours(labwright: Labwright, here: Path, place: str) -> None:
+    (here / "file").touch()
+    said = labwright("site", "probe", "--to", place)
+    assert said.code == 70
+    assert re.search("a file stands where a folder has to be|no folder can be made there", said.err)
+    assert "our fault" not in said.err
 
 
 def test_what_has_to_be_chosen_is_said(labwright: Labwright, monkeypatch: pytest.MonkeyPatch) -> None:
