@@ -90,6 +90,10 @@ def _sites() -> Iterator[str]:
         "A value that only the site's users can tell is the word `unknown`: a job that needs it is refused, and nothing is guessed.",
     )
     yield "`labwright site probe --to sites/NAME.yaml` writes a file from what a login node tells."
+    yield ""
+    yield "A site's file is code that you trust: its `setup` lines are run, on the machines that work and by `labwright shell`. A study"
+    yield "folder that somebody gave you may hold one under the name of a site that you know, in its folder `sites`; `submit`, `run` and"
+    yield "`shell` print which file it is where it did not come with Labwright. Read it first."
     yield from ("", "## Sites that come with Labwright", "", "| site | kind | about | unknown |", "|---|---|---|---|")
     for path in sorted(BUNDLED.glob("*.yaml")):
         site = load_site(str(path))

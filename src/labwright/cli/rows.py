@@ -17,6 +17,7 @@ from labwright.study.messages import listed, nearest
 if TYPE_CHECKING:
     from labwright.launch.compose import Row
     from labwright.launch.prepare import Prepared
+    from labwright.launch.site import Site
     from labwright.study.resolve import Study
 
 
@@ -71,6 +72,7 @@ def prepared(arguments: argparse.Namespace, on: str | None, *, gpus: str | None 
             todo = "Say in run.on.resources how many a step needs."
             raise CommandError(f"the GPUs of site {site.name} are dealt out by its scheduler", where="--gpu", todo=todo)
         site = site.model_copy(update={"gpus": _numbers(gpus)})
+    say_file(site)
     return prepare(planned(arguments, resolved, arguments.step), site, step=arguments.step, runs=places.runs_option(arguments))
 
 
@@ -79,6 +81,12 @@ def _numbers(text: str) -> tuple[int, ...]:
     if not all(word.isdecimal() for word in words):
         raise CommandError(f"{text!r} is not a list of numbers", where="--gpu", todo="Write them as `nvidia-smi` does: --gpu 1,3.")
     return tuple(dict.fromkeys(map(int, words)))
+
+
+def say_file(site: Site) -> None:
+    """Name on standard error the file of a site that did not come with Labwright: lines in it are carried out."""
+    if site.file and not site.is_bundled:
+        print(f"labwright: site {site.name} is {site.file}", file=sys.stderr)
 
 
 def print_refusal(error: LabwrightError | None) -> None:

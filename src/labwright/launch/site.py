@@ -122,6 +122,11 @@ class Site(Habits):
     def in_container(self) -> bool:
         return self.container.kind != "none"
 
+    @property
+    def is_bundled(self) -> bool:
+        """Whether its file came with Labwright."""
+        return Path(self.file).parent == BUNDLED
+
 
 def load_site(name: str, beside: Path | None = None, *, asked: str = "--on") -> Site:
     """The site of that name, or in that file.

@@ -50,6 +50,7 @@ def test_a_container_opens_with_the_words_of_a_job(place: Path) -> None:
 def test_without_a_container_it_is_the_set_up_shell(place: Path) -> None:
     done = shell(place, "setup: [export MODULE=loaded]\nenv: {COLOUR: '$MODULE red'}\n")
     assert done.stdout == "typed loaded\n"
+    assert done.stderr == "labwright: site here is sites/here.yaml\n"
     done = shell(place, "setup: [export MODULE=loaded]\nenv: {COLOUR: '$MODULE red'}\n", "printenv", "COLOUR")
     assert done.stdout == "loaded red\n"
 

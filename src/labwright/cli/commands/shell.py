@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from labwright.cli.rows import say_file
 from labwright.runs.errors import MissingError
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ def run(arguments: argparse.Namespace) -> NoReturn:
     """Become a shell that has done what a job script of the site does before its payload; its exit code is that of the command."""
     from labwright.launch.site import load_site
 
-    script = lines(load_site(arguments.site, asked="labwright shell"), arguments.command or SHELL, interactive=sys.stdin.isatty())
+    site = load_site(arguments.site, asked="labwright shell")
+    say_file(site)
+    script = lines(site, arguments.command or SHELL, interactive=sys.stdin.isatty())
     try:
         os.execvp("bash", ["bash", "-c", "\n".join(script)])
     except OSError as error:
