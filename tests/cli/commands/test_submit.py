@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -178,6 +179,20 @@ def test_a_sweep_is_one_array_a_run_a_task(labwright, study: Path, slurm: Schedu
     assert tasks == {"pack": 1, "check": 2, "train": 3, "evaluate": 3}
     labels = {Run.open(Path("runs", name)).description["sweep"] for name in said["jobs"][2]["runs"]}
     assert labels == {"guess=1 smallest=0", "guess=2 smallest=0", "guess=3 smallest=0"}
+
+
+def test_what_is_offered_after_a_sweep_works(labwright, study: Path, slurm: Scheduler) -> None:
+    words = ["submit", "study.yaml", "--on", "slurm", "--set", "run.name=two words", "--sweep", "train.guess=1,2", "--runs", "my runs"]
+    said = labwright(*words).out
+    offered = [shlex.split(line)[1:] for line in said[said.index("next:") :].splitlines()[1:]]
+    logs, report = (next(line for line in offered if line[0] == verb) for verb in ("logs", "report"))
+    assert report == ["report", "study.yaml", "--runs", "my runs", "--set", "run.name=two words", "--sweep", "train.guess=1,2"]
+    slurm.work(submissions(Path("my runs"))[-1])
+    followed = labwright(*logs)
+    assert followed.code == 0
+    assert "==> 0001.log <==" in followed.out
+    assert logs[-2] in {path.name for path in Path("my runs").glob("train-*")}
+    assert labwright(*report, "--json").json["not_done"] == []
 
 
 @pytest.mark.parametrize(

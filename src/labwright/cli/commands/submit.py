@@ -143,10 +143,23 @@ def _queue(prepared: Prepared, arguments: argparse.Namespace) -> int:
         print(_NOTHING)
         return Exit.DONE
     print_jobs(found, f"queued on {prepared.site.name}; files in {rows.short(made.folder)}")
-    study = " ".join(map(shlex.quote, arguments.study[:1]))
-    if arguments.runs:
-        study += f" --runs {shlex.quote(arguments.runs)}"
     print("\nnext:")
-    for words in (f"status {study}", f"logs {study} {prepared.jobs[0].step} -f", f"watch {study}", f"cancel {study}"):
+    for words in _next(prepared, arguments):
         print(f"  labwright {words}")
     return Exit.DONE
+
+
+def _next(prepared: Prepared, arguments: argparse.Namespace) -> Iterator[str]:
+    """What one may want to type now."""
+    runs = ["--runs", arguments.runs] if arguments.runs else []
+    study = shlex.join([*arguments.study[:1], *runs])
+    yield f"status {study}"
+    # A step has many runs in a sweep, and only the name of one tells which is meant.
+    array = next((job for job in prepared.jobs if len(job.runs) > 1), None)
+    yield f"logs {study} {array.runs[0].name if array else prepared.jobs[0].step} -f"
+    yield f"watch {study}"
+    if arguments.sweep:
+        options = {"--set": arguments.set, "--param": arguments.param, "--run": arguments.run, "--sweep": arguments.sweep}
+        given = [word for flag, values in options.items() for value in values for word in (flag, value)]
+        yield f"report {shlex.join([*arguments.study, *runs, *given])}"
+    yield f"cancel {study}"
