@@ -184,6 +184,25 @@ def test_logs_of_a_job_come_before_those_of_the_run(labwright, queued, slurm: Sc
     assert "job 10" in labwright("logs", run, "--job").out
 
 
+def test_the_run_that_a_job_has_is_followed_and_none_without_one(labwright, study: Path, slurm: Scheduler) -> None:
+    labwright("export", "study.yaml", "--to", "sbatch", "--set", "train.guess=7", "--folder", "by-hand")
+    (left,) = Path("runs").glob("train-*")
+    said = labwright("logs", "study.yaml", "train", "-f")
+    assert (said.code, said.out) == (0, "")
+    assert said.err.splitlines() == [f"following {left.name}", f"{left.name}: no process works on it, and no job has it"]
+    labwright("submit", "study.yaml", "--on", "slurm", "--sweep", "train.guess=1-3")
+    train = jobs(Path("runs"))["train"]
+    slurm.say_all(CANCELLED)
+    slurm.say(train, 1, QUEUED)
+    threading.Timer(0.3, lambda: begin(train.tasks[1].run).record("end", code=65, reason="")).start()
+    said = labwright("logs", "study.yaml", "train", "-f")
+    assert said.err.splitlines()[0] == f"following {train.tasks[1].run.name}, one of 4 runs that fit"
+    slurm.say(train, 2, RUNNING)
+    threading.Timer(0.3, lambda: begin(train.tasks[2].run).record("end", code=65, reason="")).start()
+    said = labwright("logs", "study.yaml", "train", "-f")
+    assert said.err.splitlines()[0] == f"following {train.tasks[2].run.name}, one of 4 runs that fit"
+
+
 def test_following_waits_in_the_queue_and_goes_on_after_a_requeue(
     labwright, queued, slurm: Scheduler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,6 +247,44 @@ def test_files_of_another_machine_are_followed_by_the_schedulers_command(
     threading.Timer(0.3, lambda: begin(queued["pack"].tasks[0].run).record("end", code=65, reason="")).start()
     said = labwright("logs", "study.yaml", "pack", "-f")
     assert said.out == "from afar\n"
+
+
+def test_an_earlier_attempt_ends_no_following_of_a_job_elsewhere(
+    labwright, queued, slurm: Scheduler, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("labwright.cli.commands.logs.POLL_S", 0.02)
+    monkeypatch.setattr("labwright.cli.commands.logs.ASK_AGAIN_S", 0.1)
+    job = queued["pack"]
+    (run := job.tasks[0].run).joinpath("journal").mkdir()
+    run = run.resolve()
+    first = begin(run)
+    first.record("end", code=75, reason="evicted")
+    first.close()
+    slurm.say(job, 0, RUNNING)
+    slurm.tails = ["sh", "-c", f"echo from afar; echo >> {tmp_path}/tailed"]
+
+    def work() -> None:
+        time.sleep(0.3)
+        slurm.answers = False
+        time.sleep(0.15)
+        slurm.answers = True
+        slurm.say(job, 0, QUEUED, "evicted")
+        time.sleep(0.3)
+        journal = begin(run, "0002")
+        (run / "journal" / "0002.log").write_text("brought home\n")
+        journal.record("end", code=65, reason="")
+        journal.close()
+        slurm.say(job, 0, DONE)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    said = labwright("logs", "study.yaml", "pack", "-f")
+    worker.join()
+    assert said.out.startswith("from afar\n")
+    assert said.out.endswith("==> 0002.log <==\nbrought home\n")
+    assert "resuming, job 100 evicted" in said.err
+    # A command that ends at once is not called again and again.
+    assert len((tmp_path / "tailed").read_text()) < 8
 
 
 def test_a_foreground_run_follows_to_the_end(labwright, study: Path, slurm: Scheduler) -> None:
