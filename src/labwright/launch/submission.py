@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import fcntl
 import json
 import os
 import secrets
@@ -170,10 +171,15 @@ def submissions(runs: Path) -> list[Submission]:
 
 def everywhere() -> list[Submission]:
     """All submissions of this user that still exist, oldest first."""
-    found = []
+    found, dead = [], []
     for line in dict.fromkeys(_lines()):
-        with contextlib.suppress(MissingError):
+        try:
             found.append(read(Path(line)))
+        except MissingError:
+            if _is_gone(Path(line)):
+                dead.append(line)
+    if dead:
+        _forget(dead)
     return found
 
 
@@ -221,4 +227,21 @@ def _remember(folder: Path) -> None:
     with contextlib.suppress(OSError):
         _index().parent.mkdir(parents=True, exist_ok=True)
         with _index().open("a", encoding="utf-8") as stream:
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(stream, fcntl.LOCK_EX)
             stream.write(f"{folder.resolve()}\n")
+
+
+def _is_gone(folder: Path) -> bool:
+    """Whether somebody removed a submission: it is not there, but the folder that held the runs is, so no disk is away."""
+    return not folder.exists() and len(folder.parents) > 2 and folder.parents[2].is_dir()
+
+
+def _forget(dead: Sequence[str]) -> None:
+    """Take lines out of the list; where it cannot be locked or written they stay and do no harm."""
+    with contextlib.suppress(OSError), _index().open("r+", encoding="utf-8") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        kept = [line for line in stream.read().splitlines() if line not in dead]
+        stream.seek(0)
+        stream.write("".join(f"{line}\n" for line in kept))
+        stream.truncate()

@@ -94,8 +94,37 @@ def test_jobs_that_are_over_leave_the_list_after_a_day(labwright, queued, slurm:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"when": "2020-01-01T00:00:00+00:00"}))
     assert labwright("status", "--json").json == []
     assert "no job is queued" in labwright("status").out
+    # What was seen to be over is so, whatever is heard of it later.
     slurm.answers = False
-    assert {row["state"] for row in labwright("status", "--json").json} == {"unknown"}
+    assert labwright("status", "--json").json == []
+    slurm.answers = True
+    slurm.say(queued["train"], 0, QUEUED)
+    assert [row["name"] for row in labwright("status", "--json").json] == ["train"]
+
+
+def test_no_scheduler_is_asked_for_ever(labwright, queued, slurm: Scheduler, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    poll = slurm.poll
+
+    def note(those: Any) -> Any:
+        asked.append([job.name for job in those or ()])
+        return poll(those)
+
+    monkeypatch.setattr(slurm, "poll", note)
+    slurm.say(queued["pack"], 0, DONE)
+    slurm.say(queued["check"], 0, FAILED)
+    labwright("status")
+    assert asked[0] == ["pack", "check", "train", "evaluate"]
+    for path in queued["pack"].folder.glob("over.*.json"):
+        os.utime(path, (0, 0))
+    asked.clear()
+    labwright("status")
+    assert asked[0] == ["train", "evaluate"]
+    path = queued["pack"].folder / "submission.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"when": "2020-01-01T00:00:00+00:00"}))
+    asked.clear()
+    assert "2 jobs were submitted more than 30 days ago and never seen to end; nobody was asked about them" in labwright("status").out
+    assert not any(asked)
 
 
 def test_a_study_is_cancelled_the_last_job_first(labwright, queued, slurm: Scheduler) -> None:

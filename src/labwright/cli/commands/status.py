@@ -78,11 +78,12 @@ def _last_metrics(run: Run) -> str:
 
 def _all_jobs(*, as_json: bool) -> int:
     """Every job that is queued or running, or that ended lately, of every site; grouped by site and study."""
-    from labwright.launch.status import look, others
+    from labwright.launch.over import ASKED_DAYS, overview
+    from labwright.launch.status import others
     from labwright.launch.submission import everywhere
 
     submissions = {made.folder: made for made in everywhere()}
-    tasks = look(job for made in submissions.values() for job in made.jobs)
+    tasks, unasked = overview(submissions.values())
     jobs = [row for made in submissions.values() for row in _job_rows(made, [one for one in tasks if one.job.folder == made.folder])]
     known = {id for one in tasks for id in (one.job.id, one.job_id, one.seen.id)}
     foreign = others(known, [kind for kind, tool in ASKED_BY.items() if shutil.which(tool)])
@@ -100,6 +101,9 @@ def _all_jobs(*, as_json: bool) -> int:
         print()
     if not jobs:
         print("no job is queued or running, and none was submitted since yesterday")
+    if unasked:
+        what = f"{unasked} {'job was' if unasked == 1 else 'jobs were'} submitted more than {ASKED_DAYS} days ago and never seen to end"
+        print(f"{what}; nobody was asked about them")
     print("the runs of one study: labwright status STUDY")
     return Exit.DONE
 
