@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +9,7 @@ import pytest
 from labwright.runs.run import runs_in
 from labwright.testing.commands import until
 from labwright.testing.tiny import tiny_sequences, tiny_study
+from tests.docs.blocks import bash_blocks, run
 from tests.slurm.cluster import Cluster
 
 pytestmark = pytest.mark.slurm
@@ -30,8 +27,7 @@ def test_the_commands_of_the_page_run(slurm: Cluster, tmp_path: Path, repository
     study = tiny_study(tmp_path, tiny_sequences(tmp_path / "data"))
     (tmp_path / "sites").mkdir()
     (tmp_path / "sites" / "generic-slurm.yaml").write_text(SMALL)
-    page = (repository / "docs" / "how-to" / "run-on-slurm.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```bash\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    blocks = bash_blocks(repository / "docs" / "how-to" / "run-on-slurm.md")
     assert len(blocks) >= 8
     for block in blocks:
         if "labwright cancel" not in block:
@@ -45,16 +41,3 @@ def test_the_commands_of_the_page_run(slurm: Cluster, tmp_path: Path, repository
     assert [run.step for run in made].count("train") == 4
     assert sorted(path.name for path in (tmp_path / "sites").iterdir()) == ["generic-slurm.yaml", "mycluster.yaml"]
     assert study.is_file()
-
-
-def run(block: str, folder: Path) -> None:
-    environment = {
-        **os.environ,
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        "OMP_NUM_THREADS": "1",
-    }
-    done = subprocess.run(
-        ["bash", "-euxo", "pipefail", "-c", block], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300
-    )
-    assert done.returncode == 0, f"{block}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
