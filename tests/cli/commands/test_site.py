@@ -84,7 +84,10 @@ def test_what_has_to_be_chosen_is_said(labwright: Labwright, monkeypatch: pytest
     assert said.out == "here.yaml is written; write what is marked as unknown: queues.cpu.partition, queues.gpu.partition\n"
 
 
-@pytest.mark.parametrize("words", [("submit", "study.yaml", "--dry-run"), ("run", "study.yaml", "--quiet"), ("export", "study.yaml")])
+@pytest.mark.parametrize(
+    "words",
+    [("submit", "study.yaml", "--dry-run"), ("submit", "--hello", "--dry-run"), ("run", "study.yaml", "--quiet"), ("export", "study.yaml")],
+)
 def test_a_site_that_did_not_come_with_labwright_is_told_by_its_file(
     labwright: Labwright, study: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:

@@ -91,6 +91,7 @@ def _hello(arguments: argparse.Namespace) -> int:
 
     study = places.resolved(arguments) if arguments.study else None
     site = load_site(arguments.on or (study.run.on.kind if study else "local"), study.folder if study else None)
+    rows.say_file(site)
     runs = places.runs_option(arguments) or (runs_folder(study) if study else Path("runs"))
     prepared = prepare_hello(site, runs)
     if arguments.dry_run:
