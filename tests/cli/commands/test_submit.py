@@ -258,7 +258,7 @@ def test_the_image_is_pinned_and_a_moved_tag_is_told(labwright, study: Path, slu
         return digest, MOVED_TAG.at(image, "it meant another image") if recorded else None
 
     monkeypatch.setattr("labwright.launch.registry.pinned", pinned)
-    assert labwright("submit", "study.yaml", "--on", "mine").err == ""
+    assert "LCH001" not in labwright("submit", "study.yaml", "--on", "mine").err
     slurm.say_all(FAILED)
     said = labwright("submit", "study.yaml", "--on", "mine")
     assert "warning LCH001 docker://lab/wright:1: it meant another image" in said.err
