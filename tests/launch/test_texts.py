@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ from hypothesis import strategies as st
 from labwright.launch.job import Job, Task
 from labwright.launch.launcher import render
 from labwright.launch.site import Queue, Site, load_site
+from labwright.launch.texts import OURS
 from labwright.runs.errors import StudyError
 from labwright.study.resources import Resources
 
+HERE = Path(__file__).resolve().parent
 PLACE = Path("/srv/mara/runs/jobs/20261121-101500-3f2a")
 
 
@@ -29,6 +32,7 @@ PLACE = Path("/srv/mara/runs/jobs/20261121-101500-3f2a")
         ("queues", {"gpu": {"attributes": {"a=b\nc": ""}}}, "is no name of an option"),
         ("env", {"MY-VARIABLE": "1"}, "env.MY-VARIABLE: is no name of a variable; write letters, digits and _"),
         ("env", {"1ST": "1"}, "env.1ST: is no name of a variable"),
+        ("env", {"stop": "1"}, "env.stop: is a name that job scripts use themselves"),
         ("env", {"A;id": "1"}, "env.A;id: is no name of a variable"),
         ("env", {"GRÖSSE": "1"}, "is no name of a variable"),
         ("env", {"A": "1\n2"}, r"env.A: has the control character '\n'"),
@@ -73,3 +77,10 @@ def test_every_other_value_is_one_line(value: str, kind: str) -> None:
         return [len(made.splitlines()) for made in render(kind, job, site, PLACE).values()]
 
     assert lines(value) == lines("plain")
+
+
+def test_every_variable_of_the_golden_scripts_is_reserved() -> None:
+    scripts = [*(HERE / "golden").rglob("*.sh"), *(HERE / "golden").rglob("*.sbatch")]
+    set_here = {name for path in scripts for name in re.findall(r"^\s*([a-z_]+)=", path.read_text(encoding="utf-8"), re.MULTILINE)}
+    assert {"run", "code", "stop"} <= set_here
+    assert set_here - {"apptainer"} <= OURS

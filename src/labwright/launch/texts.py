@@ -25,7 +25,18 @@ def _directive(text: str) -> str:
     return _one_line(text)
 
 
+# fmt: off
+OURS = frozenset({
+    "back", "cancelled", "caught", "child", "code", "first", "home", "homes", "host", "me", "name", "node", "nodes", "now", "once", "one",
+    "pids", "place", "run", "runs", "stop", "task", "words",
+})
+# fmt: on
+"""Variables and functions of the job scripts; a site that set one would change what they do."""
+
+
 def _variable(name: str) -> str:
+    if name in OURS:
+        raise ValueError("is a name that job scripts use themselves; choose another")
     if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
         raise ValueError("is no name of a variable; write letters, digits and _, with no digit first")
     return name
