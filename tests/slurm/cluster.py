@@ -16,6 +16,8 @@ HERE = Path(__file__).resolve().parent
 NODES = ("n1", "n2")
 SECONDS = 60.0
 """How long a test waits for anything that Slurm or a short job does."""
+WHOLE_S = 240.0
+"""How long all jobs of a study may take on a busy machine."""
 
 
 def missing() -> str:
@@ -74,6 +76,10 @@ class Cluster:
         """Wait until a job is in one of the states, such as RUNNING; what is known of it then."""
         until(lambda: self.about(job)["JobState"] in states, seconds)
         return self.about(job)
+
+    def drain(self) -> None:
+        """Wait until no job is left, waiting or running."""
+        until(lambda: not self.tool("squeue", "--noheader"), WHOLE_S)
 
     def ended(self, job: str, seconds: float = SECONDS) -> list[str]:
         """Wait until a job is over, in the accounting too; the states of all its attempts."""
@@ -140,7 +146,7 @@ class Cluster:
     def clear(self) -> None:
         """Nothing is left of the test before: no job, and both nodes at work."""
         self.tool("scancel", "--user=root")
-        until(lambda: not self.tool("squeue", "--noheader"))
+        self.drain()
         for node in NODES:
             if not (self.folder / f"slurmd.{node}.pid").exists():
                 self.bring_back(node)

@@ -17,7 +17,7 @@ from labwright.cli.main import main
 from labwright.runs.run import Run, runs_in
 from labwright.testing.commands import Command
 from tests.kill.ground import OPTIONS, Ground, training
-from tests.slurm.cluster import Cluster, until
+from tests.slurm.cluster import WHOLE_S, Cluster, until
 
 SITE = """
 kind: slurm
@@ -29,8 +29,6 @@ queues:
 env: {MASTER_ADDR: 127.0.0.1, GLOO_SOCKET_IFNAME: lo}
 signal_before_s: 60
 """
-WHOLE_S = 240.0
-"""How long all jobs of a study may take on a busy machine."""
 
 
 class Queued:
@@ -73,7 +71,7 @@ class Queued:
 
     def finish(self) -> list[Run]:
         """Wait until no job is left; the runs, all of which have to be done."""
-        until(lambda: not self.slurm.tool("squeue", "--noheader"), WHOLE_S)
+        self.slurm.drain()
         states = {run.name: run.state() for run in runs_in(self.runs)}
         assert set(states.values()) == {"done"}, f"{states}\n{self.printed()}"
         return runs_in(self.runs)
@@ -84,11 +82,12 @@ class Queued:
         return "\n".join(f"--- {path.relative_to(self.runs)}\n{path.read_text(encoding='utf-8', errors='replace')}" for path in files)
 
 
-def unbroken(folder: Path, *sets: str, step: str = "evaluate") -> Ground:
-    """A study with its runs of an undisturbed ``labwright run`` up to a step."""
+def unbroken(folder: Path, *sets: str, step: str = "") -> Ground:
+    """A study with its runs of an undisturbed ``labwright run``, all or up to a step."""
     ground = Ground(folder)
     options = [word for one in (*OPTIONS, *sets) for word in ("--set", one)]
-    command = Command(["run", ground.study, "--runs", ground.unbroken, "--step", step, *options], folder / "said")
+    upto = ["--step", step] if step else []
+    command = Command(["run", ground.study, "--runs", ground.unbroken, *upto, *options], folder / "said")
     assert command.wait(WHOLE_S) == 0, command.said()
     return ground
 

@@ -13,8 +13,8 @@ import pytest
 from labwright.cli.main import main
 from labwright.runs.run import runs_in
 from tests.kill.ground import OPTIONS, Ground
-from tests.slurm.cluster import Cluster, until
-from tests.slurm.ground import WHOLE_S, call
+from tests.slurm.cluster import Cluster
+from tests.slurm.ground import call
 
 pytestmark = pytest.mark.slurm
 SETS = [word for one in (*OPTIONS, "train.epochs=1", "run.on.resources={train: {gpus: 2}}") for word in ("--set", one)]
@@ -58,7 +58,7 @@ def test_steps_go_to_the_queue_and_the_reservation_of_their_kind(slurm: Cluster,
         place = ("accelerated", "aihero-gpu") if name in ("train", "predict") else ("cpuonly", "aihero-cpu")
         assert (about["Partition"], about["Reservation"]) == place, name
         assert about["OverSubscribe"] == "NO"
-    until(lambda: not slurm.tool("squeue", "--noheader"), WHOLE_S)
+    slurm.drain()
     assert {run.name: run.state() for run in runs_in(runs)} == {run.name: "done" for run in runs_in(runs)}
     assert slurm.about(ids["train"])["NodeList"] == "n2"
     assert slurm.about(ids["pack"])["NodeList"] == "n1"
@@ -77,7 +77,7 @@ def test_a_reservation_that_is_not_there_leaves_nothing_queued(slurm: Cluster, g
     horeka(ground, "no-such-event")
     assert main(["submit", str(ground.study), "--on", "horeka", *SETS]) != 0
     assert "reservation" in capsys.readouterr().err
-    until(lambda: slurm.tool("squeue", "--noheader") == "")
+    slurm.drain()
 
 
 def test_a_setup_line_that_fails_ends_the_job_with_its_text(slurm: Cluster, ground: Ground) -> None:
@@ -101,7 +101,7 @@ def test_data_and_runs_may_be_only_where_the_work_is(slurm: Cluster, ground: Gro
     )
     runs = ground.folder / "runs"
     call("submit", ground.study, "--runs", runs, "--on", "apart", *SETS, "--set", "run.on.resources={train: {gpus: 0}}", "--json")
-    until(lambda: not slurm.tool("squeue", "--noheader"), WHOLE_S)
+    slurm.drain()
     here = {run.step: run for run in runs_in(runs)}
     assert {step: bool(run.done()) for step, run in here.items()} == dict.fromkeys(("pack", "check", "train", "predict", "evaluate"), True)
     # What tells of the runs came home, what is heavy stayed.

@@ -12,8 +12,8 @@ import pytest
 
 from tests.kill.equal import differences
 from tests.kill.ground import Ground
-from tests.slurm.cluster import Cluster, until
-from tests.slurm.ground import WHOLE_S, Queued, call, signalled, unbroken
+from tests.slurm.cluster import WHOLE_S, Cluster, until
+from tests.slurm.ground import Queued, call, signalled, unbroken
 
 pytestmark = pytest.mark.slurm
 LONG = "train.epochs=90"
@@ -63,7 +63,7 @@ def test_cancelled_gently_and_continued(queued: Queued, slurm: Cluster, ground: 
     queued.learned(EARLY)
     cancelled = call("cancel", queued.ground.study, "--runs", queued.runs, "--json")["cancelled"]
     assert [row["job"] for row in cancelled] == [job]
-    until(lambda: not slurm.tool("squeue", "--noheader"), WHOLE_S)
+    slurm.drain()
     # It saved before it left, and was not queued again.
     assert queued.training.state() == "stopped"
     assert len(slurm.ended(job)) == 1
@@ -77,7 +77,7 @@ def test_scancelled_and_continued(queued: Queued, slurm: Cluster, ground: Ground
     job = queued.submit("--step", "train")["train"]
     queued.learned(EARLY)
     slurm.tool("scancel", job)
-    until(lambda: not slurm.tool("squeue", "--noheader"), WHOLE_S)
+    slurm.drain()
     assert slurm.ended(job) == ["CANCELLED"]
     queued.submit("--step", "train")
     queued.finish()
