@@ -28,7 +28,7 @@ def _directive(text: str) -> str:
 # fmt: off
 OURS = frozenset({
     "back", "cancelled", "caught", "child", "code", "first", "home", "homes", "host", "me", "name", "node", "nodes", "now", "once", "one",
-    "pids", "place", "run", "runs", "stop", "task", "words",
+    "new", "pids", "place", "run", "runs", "stop", "task", "told", "words",
 })
 # fmt: on
 """Variables and functions of the job scripts; a site that set one would change what they do."""
