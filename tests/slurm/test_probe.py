@@ -19,7 +19,7 @@ def test_a_probe_of_the_cluster(slurm: Cluster, tmp_path: Path) -> None:
     assert found.silent == ()
     assert {"main", "low", "accelerated", "cpuonly"} <= {one.name for one in found.partitions}
     main = next(one for one in found.partitions if one.name == "main")
-    assert (main.minutes, main.is_default, main.is_up) == (120, True, True)
+    assert (main.minutes, main.is_default, main.is_up) == (3 * 24 * 60, True, True)
     assert main.gpus > 0
     assert found.default_account == "lab"
     assert found.settings["PreemptMode"] == "REQUEUE"
