@@ -97,7 +97,7 @@ class Habits(Options):
     """Local: the numbers of the GPUs that jobs may take (as `nvidia-smi` prints them); empty: all that nobody uses."""
     idle_watts: float = option(50.0, gt=0, unit="W")
     """The least that a node can draw; a lower figure of the accounting is not believed."""
-    max_watts: float = option(5000.0, gt=0, unit="W")
+    max_watts: float = option(12_000.0, gt=0, unit="W")
     """The most that a node can draw; a higher figure of the accounting is not believed."""
 
 
