@@ -65,7 +65,9 @@ def unhurt(ground: Ground, runs: Path, command: Command) -> None:
     assert training(runs).attempts() == 1
 
 
-@pytest.mark.parametrize(("begin", "point"), MOMENTS)
+@pytest.mark.parametrize(
+    ("begin", "point"), [pytest.param(*moment, marks=[] if number % 4 == 0 else pytest.mark.slow) for number, moment in enumerate(MOMENTS)]
+)
 def test_a_mount_that_comes_back_costs_nothing(ground: Ground, begin: str, point: str) -> None:
     runs, control, command = start(ground, begin, point)
     until(lambda: AWAY in command.said())
@@ -108,7 +110,16 @@ def away_for_two_steps(runs: Path, control: Path, trace: Path) -> None:
     counting(come)
 
 
-@pytest.mark.parametrize("point", ["pack:before-sync", "checkpoint:before-write@3", "train:step@8", "model:before-sync", "finish:before@3"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        "checkpoint:before-write@3",
+        *(
+            pytest.param(point, marks=pytest.mark.slow)
+            for point in ("pack:before-sync", "train:step@8", "model:before-sync", "finish:before@3")
+        ),
+    ],
+)
 def test_a_mount_that_is_gone_for_good_ends_with_75_and_costs_a_checkpoint_interval(ground: Ground, point: str) -> None:
     runs = ground.case()
     control = runs.with_name(f"{runs.name}.control")

@@ -81,6 +81,7 @@ def test_two_processes_leave_what_one_leaves(ground: Ground, unbroken: Path) -> 
     assert run.curves().keys() == training(ground.unbroken).curves().keys()
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_learns_with_the_same_batches(ground: Ground, unbroken: Path) -> None:
     # Batch statistics are those of a process's own share, as they are those of a piece.
     alone = ground.case("train")
@@ -93,7 +94,7 @@ def test_two_processes_learn_what_one_learns_with_the_same_batches(ground: Groun
         torch.testing.assert_close(ours[name], theirs[name], rtol=1e-4, atol=1e-4, msg=name)
 
 
-@pytest.mark.parametrize("rank", range(WORLD))
+@pytest.mark.parametrize("rank", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_the_death_of_one_ends_the_other_with_75_and_costs_nothing(ground: Ground, unbroken: Path, rank: int) -> None:
     runs, run = ground.prepared()
     commands = together(ground, run, faults={rank: "train:step@5"})
@@ -104,7 +105,7 @@ def test_the_death_of_one_ends_the_other_with_75_and_costs_nothing(ground: Groun
     assert finished(ground, runs, unbroken) == []
 
 
-@pytest.mark.parametrize("rank", range(WORLD))
+@pytest.mark.parametrize("rank", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_signal_to_one_stops_both_after_the_same_step(ground: Ground, unbroken: Path, rank: int) -> None:
     runs, run = ground.prepared()
     traces = [runs / f"trace-{one}.txt" for one in range(WORLD)]
@@ -138,6 +139,7 @@ def lose_the_third_loss() -> None:
     CellsTask.loss = loss  # type: ignore[method-assign]
 
 
+@pytest.mark.slow
 def test_who_hangs_is_taken_for_lost(ground: Ground, unbroken: Path) -> None:
     runs, run = ground.prepared()
     commands = together(ground, run, before={0: impatient, 1: hang_in_the_fourth_step})

@@ -43,6 +43,7 @@ class Training:
         return ""
 
 
+@pytest.mark.slow
 def test_a_study_that_was_evicted_in_its_training_ends_as_if_it_had_not_been(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = resolve([tiny_study(tmp_path / "here", tiny_sequences(tmp_path / "data"))], sets=[*OPTIONS, *LONG])
     pool = make_pool(tmp_path, monkeypatch)
