@@ -585,7 +585,7 @@ def test_the_recorded_thread_count_is_applied_again(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(torch, "set_num_threads", applied.append)
     monkeypatch.setattr(FakeJob, "machine", type("Machine", (), {"threads": 5}))
     train(tmp_path, options())
-    assert applied == [1]
+    assert set(applied) == {1}
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16", "auto"])

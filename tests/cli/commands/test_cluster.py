@@ -359,7 +359,7 @@ def test_a_job_that_failed_without_a_word_of_the_run_is_told_by_the_scheduler(la
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_foreground_run_cancels_what_it_started(labwright, study: Path, slurm: Scheduler, number: signal.Signals) -> None:
-    threading.Timer(0.3, lambda: os.kill(os.getpid(), number)).start()
+    slurm.on_submit = lambda made: threading.Timer(0.3, lambda: os.kill(os.getpid(), number)).start()
     said = labwright("run", "study.yaml", "--on", "slurm")
     assert said.code == 75
     assert f"{number.name} came; 4 jobs were cancelled. Run the same command to go on." in said.err
