@@ -1,7 +1,8 @@
 """Stopping: a signal sets a flag and nothing else; the work looks at the flag between its steps.
 
-SIGUSR1 (a scheduler's warning), SIGTERM and SIGINT ask for a stop; a second SIGTERM or SIGINT ends the process at once, but
-not a SIGTERM within ``TWICE_S``: schedulers and what stands between them and the process send one twice. A deadline asks for the same stop. What to do after exit code 75 is decided outside of the process.
+SIGUSR1 (a scheduler's warning), SIGTERM and SIGINT ask for a stop; a second SIGTERM or SIGINT ends the process at once, but not a
+SIGTERM within ``TWICE_S``: schedulers, and what stands between them and the process, send one twice. A deadline asks for the
+same stop. What to do after exit code 75 is decided outside of the process.
 """
 
 from __future__ import annotations
