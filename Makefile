@@ -8,13 +8,14 @@ BIN     = $(VENV)/bin
 PIP     = $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint requirements/ci.txt
 FRAME   = pyproject.toml requirements/ci.txt
 
-.PHONY: help install demo test test-slow lint types contracts check clean
+.PHONY: help install demo test test-slow test-slurm lint types contracts check clean
 
 help:
 	@echo 'make install    $(VENV) with labwright in it; run again it does nothing'
 	@echo 'make demo       the cells study on the bundled sequence: scores, joules, report.html'
 	@echo 'make test       the tests, less those marked slow'
 	@echo 'make test-slow  the tests marked slow'
+	@echo 'make test-slurm the tests on a Slurm of two virtual nodes, which they start (root, Debian packages slurm-wlm slurmdbd munge mariadb-server)'
 	@echo 'make check      lint, types and the import contract'
 	@echo 'make clean      remove $(VENV) and caches'
 	@echo 'Variables: PYTHON=$(PYTHON) VENV=$(VENV)'
@@ -43,6 +44,9 @@ test: $(VENV)/.installed-dev
 
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m 'slow and not slurm'
+
+test-slurm: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m slurm
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -11,7 +11,7 @@ from labwright.testing.recipes import check_recipe, check_recipe_is_light, witho
 
 built_in = pytest.mark.parametrize("name", list(registry.BUILT_IN))
 
-RUN = ["run.folder", "run.name", "run.on.kind", "run.on.threads", "run.on.workers", "run.tags"]
+RUN = ["run.folder", "run.name", "run.on.kind", "run.on.resources", "run.on.threads", "run.on.workers", "run.tags"]
 WITHOUT_EFFECT = {
     "cells": [
         "pack.source.path",

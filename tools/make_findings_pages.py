@@ -24,6 +24,8 @@ from labwright.cells.tiff import Plane, plane, read_image, read_mask
 from labwright.data.findings import GENERIC, Code, Finding
 from labwright.data.splits import coverage, leaks
 from labwright.events.findings import CATALOGUE as EVENTS
+from labwright.launch.findings import CATALOGUE as OF_SUBMISSIONS
+from labwright.launch.registry import moved
 from labwright.runs.publish import digest
 from labwright.study.registry import BUILT_IN, recipe
 from labwright.testing.hostile import CORPUS
@@ -44,8 +46,8 @@ What is bad (events, rows of a file, or the file) is set aside and the rest goes
 
 def pages() -> dict[str, str]:
     """File name → text: a page for each code, and ``README.md`` with the list of them."""
-    examples = {one.code: one for one in (*_of_splits(), *_of_cells(), *_of_events())}
-    groups = {"Every recipe": dict(GENERIC)}
+    examples = {one.code: one for one in (*_of_splits(), *_of_submissions(), *_of_cells(), *_of_events())}
+    groups = {"Every recipe": dict(GENERIC), "Submissions": dict(OF_SUBMISSIONS)}
     for name in BUILT_IN:
         if "findings" in recipe(name).tools:
             groups[f"Recipe {name}"] = dict(recipe(name).tool("findings"))
@@ -60,9 +62,10 @@ def pages() -> dict[str, str]:
 
 def _index(groups: dict[str, dict[str, Code]]) -> str:
     lines = ["# Findings", "", NOTE, ""]
-    lines += ["What packing, checking and predicting find in the data has a code, a severity, a place and what to do about it."]
     lines += [
-        "`labwright check study.yaml` looks for all of them; `labwright list findings --finding CEL014` explains one on the terminal.",
+        "What packing, checking and predicting find in the data has a code, a severity, a place and what to do about it; so has what",
+        "submitting finds in a site. `labwright check study.yaml` looks for all that is in the data;",
+        "`labwright list findings --finding CEL014` explains a code on the terminal.",
         "",
     ]
     for title, codes in groups.items():
@@ -159,6 +162,12 @@ def _of_splits() -> Iterator[Finding]:
     splits = {"train": ["01", "O2"], "validate": ["02"]}
     yield from coverage(_items(2, labelled=[True, False], constant=[True, True]), splits, ("train",))
     yield from coverage(_items(3, split=["train", "train", None]), {"train": ["01:0-1"]})
+
+
+def _of_submissions() -> Iterator[Finding]:
+    """One finding of each code that handing a study to a cluster has."""
+    before, now = (f"docker://lab/labwright@sha256:{letter * 64}" for letter in "0f")
+    yield from filter(None, [moved("docker://lab/labwright:1.2", before, now)])
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from labwright.cli.main import main
+from tests.cli.scheduler import Scheduler
 
 SITE = Path(__file__).parent / "site"
 """On the path it makes the recipe an installed one: a package and the metadata that registers it."""
@@ -42,6 +43,8 @@ Labwright = Callable[..., Said]
 def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.syspath_prepend(str(SITE))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
 
 
@@ -69,3 +72,15 @@ def labwright(capfd: pytest.CaptureFixture[str]) -> Labwright:
         return Said(code, *capfd.readouterr())
 
     return call
+
+
+@pytest.fixture
+def slurm(monkeypatch: pytest.MonkeyPatch) -> Scheduler:
+    """What ``--on slurm`` reaches instead of Slurm's tools."""
+    scheduler = Scheduler()
+    monkeypatch.setattr("labwright.launch.slurm.LAUNCHER", scheduler)
+    # Whether the machine of the tests has Slurm's tools shall not matter.
+    monkeypatch.setattr("labwright.cli.commands.status.shutil.which", lambda tool: f"/usr/bin/{tool}" if tool == "squeue" else None)
+    monkeypatch.setattr("labwright.launch.foreground.ASK_CLUSTER_AGAIN_S", 0.05)
+    monkeypatch.setattr("labwright.launch.foreground.LOOK_AGAIN_S", 0.02)
+    return scheduler

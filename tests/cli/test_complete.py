@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from labwright.cli.complete import answer, candidates
+from labwright.cli.grammar import INNER
 from labwright.cli.verbs import VERBS
 
 
@@ -30,7 +31,7 @@ def listed(labwright, study: Path) -> None:
 def test_verbs() -> None:
     assert offered("ex") == ["expand", "export"]
     assert "step" not in offered("")
-    assert len(offered("")) == len(VERBS) - 1
+    assert len(offered("")) == sum(verb.group != INNER for verb in VERBS)
     assert offered("nosuchverb", "") == []
 
 
@@ -111,3 +112,23 @@ def test_a_broken_answer_is_silent(capfd: pytest.CaptureFixture[str], monkeypatc
     monkeypatch.setattr(os, "scandir", lambda _: 1 / 0)
     assert answer(["zsh", "labwright", "run", ""]) == 0
     assert capfd.readouterr() == ("", "")
+
+
+def test_sites_come_from_every_folder_that_is_searched(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    for folder, name in ((study.parent / "sites", "mine"), (tmp_path / "config" / "labwright" / "sites", "ours")):
+        folder.mkdir(parents=True)
+        (folder / f"{name}.yaml").write_text("kind: slurm\nabout: a cluster of friends\n")
+    found = dict(candidates(["submit", "study.yaml", "--on", ""]))
+    assert {"local", "slurm", "htcondor", "mine", "ours", "generic-slurm"} <= found.keys()
+    assert found["mine"] == found["ours"] == "a cluster of friends"
+    assert offered("pull", "our") == ["ours"]
+    assert offered("plan", "study.yaml", "--on", "sites/") == ["sites/mine.yaml"]
+
+
+@pytest.mark.usefixtures("listed")
+def test_export_takes_weights_of_a_run_or_jobs_of_a_study() -> None:
+    assert offered("export", "") == ["weights", "data/", "runs/", "study.yaml"]
+    assert offered("export", "weights", "tr") == ["train-0123456789"]
+    assert offered("export", "weights", "train-0123456789", "--to", "r") == ["runs/"]
+    assert offered("export", "study.yaml", "--to", "") == ["sbatch", "condor", "dagman"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from labwright.cli.grammar import INNER
 from labwright.cli.manifest import load
-from labwright.cli.verbs import INNER, VERBS
+from labwright.cli.verbs import VERBS
 
 
 def test_the_overview_names_every_verb(labwright) -> None:

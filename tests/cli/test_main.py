@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from labwright.cli.arguments import parse
+from labwright.cli.verbs import BY_NAME
+
 
 @pytest.mark.parametrize(
     ("words", "code", "told"),
@@ -132,3 +135,11 @@ def test_json_of_a_run_is_all_that_goes_to_standard_output(study: Path) -> None:
     told = json.loads(outcome.stdout)
     assert [run["step"] for run in told["runs"]] == ["pack", "check", "train", "evaluate"]
     assert "read 3 numbers" in (Path("runs") / told["runs"][0]["run"] / "journal" / "0001.log").read_text()
+
+
+def test_a_command_is_all_that_follows_two_dashes() -> None:
+    verb = BY_NAME["attach"]
+    found = parse(verb, ["study.yaml", "--task", "2", "--", "sh", "-c", "echo --task 3", "--"])
+    assert (found.place, found.name, found.task) == ("study.yaml", None, "2")
+    assert found.command == ["sh", "-c", "echo --task 3", "--"]
+    assert parse(verb, ["study.yaml"]).command == []

@@ -53,6 +53,18 @@ class Ground:
                 shutil.copytree(run.folder, runs / run.name)
         return runs
 
+    def prepared(self) -> tuple[Path, Path]:
+        """A folder for runs in which a training is described and not begun, and the folder of its run."""
+        runs = self.case("train")
+        train = training(self.unbroken)
+        (runs / train.name).mkdir()
+        shutil.copy(train.folder / "step.json", runs / train.name)
+        return runs, runs / train.name
+
+    def step(self, run: Path, *words: str, fault: str = "", before: Callable[[], None] | None = None) -> Command:
+        """Start ``labwright step`` on a run."""
+        return Command(["step", run, *words], self.folder / f"said-{next(_numbers)}", fault=fault, before=before)
+
     def start(self, runs: Path, *sets: str, fault: str = "", before: Callable[[], None] | None = None) -> Command:
         """Start ``labwright run`` on the study, with its runs in ``runs``."""
         options = [word for one in (*OPTIONS, *sets) for word in ("--set", one)]
@@ -66,21 +78,32 @@ def training(runs: Path) -> Run:
     return run
 
 
-def tally(path: Path) -> None:
-    """Count how often each fault point is come to, and write that to ``path``."""
+def counting(come: Callable[[str, int], object]) -> None:
+    """Tell ``come`` of each fault point that is come to, and for which time."""
     counts: Counter[str] = Counter()
     armed = faults.armed
 
     def counted(name: str) -> bool:
         counts[name] += 1
-        if name == "finish:after":
-            path.write_text(json.dumps(counts), encoding="utf-8")
+        come(name, counts[name])
         return False
 
     # ``fault`` asks ``armed``, and the journal asks it by itself.
     for module in list(sys.modules.values()):
         if module.__name__.startswith("labwright.") and getattr(module, "armed", None) is armed:
             module.armed = counted  # type: ignore[attr-defined]
+
+
+def tally(path: Path) -> None:
+    """Count how often each fault point is come to, and write that to ``path``."""
+    counts: dict[str, int] = {}
+
+    def come(name: str, count: int) -> None:
+        counts[name] = count
+        if name == "finish:after":
+            path.write_text(json.dumps(counts), encoding="utf-8")
+
+    counting(come)
 
 
 def slowly(path: Path) -> None:

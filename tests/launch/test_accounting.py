@@ -196,9 +196,9 @@ def used(
         (used(state="CANCELLED by 1000"), OWN),
         (used(60.0 * 49), IMPLAUSIBLE),
         (used(60.0 * 50), OWN),
-        (used(60.0 * 5000), OWN),
-        (used(60.0 * 5001), IMPLAUSIBLE),
-        (used(60.0 * 9000, nodes=2, on="n[1-2]", cpus=8), OWN),
+        (used(60.0 * 12000), OWN),
+        (used(60.0 * 12001), IMPLAUSIBLE),
+        (used(60.0 * 20000, nodes=2, on="n[1-2]", cpus=8), OWN),
         (used(1e15), IMPLAUSIBLE),
         (used(seconds=0.0), IMPLAUSIBLE),
     ],
@@ -208,9 +208,9 @@ def test_a_figure_is_trusted_only_if_final_possible_and_the_jobs_own(job: Used, 
 
 
 def test_a_site_says_what_its_nodes_can_draw() -> None:
-    big = Site(kind="slurm", max_watts=12000.0)
-    assert accounting.verdict(used(60.0 * 9000), CPUS)[0] == IMPLAUSIBLE
-    assert accounting.verdict(used(60.0 * 9000), CPUS, big)[0] == OWN
+    small = Site(kind="slurm", max_watts=800.0)
+    assert accounting.verdict(used(60.0 * 900), CPUS)[0] == OWN
+    assert accounting.verdict(used(60.0 * 900), CPUS, small)[0] == IMPLAUSIBLE
 
 
 @pytest.mark.parametrize(

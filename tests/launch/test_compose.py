@@ -43,6 +43,14 @@ def test_a_study_is_a_job_a_step_each_after_what_feeds_and_gates_it(desk: Desk) 
     assert not any(job.is_array for job in made.values())
 
 
+def test_a_job_names_its_queue_as_the_site_does(desk: Desk) -> None:
+    made = jobs(desk, (), "run.on.resources.count.shares=3")
+    assert {job.queue_name for job in made.values()} <= set(SITE.queues)
+    assert all(job.queue == SITE.queues[job.queue_name] for job in made.values())
+    (bare,) = {job.queue_name for job in compose(rows(desk), Site(kind="slurm"))}
+    assert bare == ""
+
+
 def test_what_is_done_is_not_queued_again(desk: Desk) -> None:
     desk.conduct(step="gate")
     made = jobs(desk)

@@ -159,3 +159,9 @@ def test_the_site_says_where_a_folder_is_seen_before_the_launcher_does() -> None
         "/fast/runs:/group/runs",
         "/scratch/labwright",
     ]
+
+
+def test_what_a_site_sets_on_purpose_gets_in() -> None:
+    container = Container(kind="apptainer", image="tools.sif")
+    assert "unset LD_PRELOAD PYTHONHOME PYTHONPATH" in prelude(container, "/scratch")
+    assert "unset LD_PRELOAD PYTHONHOME" in prelude(container, "/scratch", kept={"PYTHONPATH": "/srv/lib"})

@@ -52,11 +52,17 @@ def test_moved_runs_are_found_with_their_submissions(tmp_path: Path) -> None:
     assert found.jobs[0].tasks[0].run == tmp_path / "elsewhere" / "train-1"
 
 
-def test_all_submissions_of_a_user_are_found_and_those_that_are_gone_passed_over(tmp_path: Path) -> None:
+def test_all_submissions_of_a_user_are_found_and_those_that_are_gone_forgotten(tmp_path: Path, state_home: Path) -> None:
     first, second = begun(tmp_path / "a"), begun(tmp_path / "b")
     shutil.rmtree(tmp_path / "a")
+    third = begun(tmp_path / "away" / "lab" / "runs")
+    shutil.move(tmp_path / "away" / "lab", tmp_path / "unmounted")
     assert [one.folder for one in submission.everywhere()] == [second.folder]
     assert first.folder != second.folder
+    # What somebody removed is forgotten; what is only out of reach is not.
+    shutil.move(tmp_path / "unmounted", tmp_path / "away" / "lab")
+    assert [one.folder for one in submission.everywhere()] == [second.folder, third.folder]
+    assert str(first.folder) not in (state_home / "labwright" / "submissions").read_text()
 
 
 def test_a_home_that_cannot_be_written_costs_only_the_overview(tmp_path: Path, state_home: Path) -> None:

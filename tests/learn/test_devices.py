@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from labwright.learn import devices
+from labwright.learn.options import FitOptions
 from labwright.runs.errors import MissingError
 
 
@@ -65,3 +66,13 @@ def test_inference_computes_in_its_precision_and_without_gradients(precision: st
 
 def test_a_module_without_tensors_stands_on_the_cpu() -> None:
     assert devices.of(torch.nn.ReLU()) == torch.device("cpu")
+
+
+def test_launching_leaves_the_threads_as_they_were_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.setattr(devices.Fabric, "launch", lambda _: torch.set_num_threads(before + 2))
+    try:
+        devices.fabric(FitOptions(accelerator="cpu"), before + 1)
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)

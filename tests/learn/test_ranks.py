@@ -18,11 +18,13 @@ CHOSEN = {"optimizer": {"kind": "sgd"}, "batch_size": 10}
 SCRIPT = """
 import sys
 from pathlib import Path
+from torch.distributed import destroy_process_group
 from tests.learn.fake import train
 from tests.learn.test_ranks import CHOSEN
 from tests.learn.test_loop import options
 
 train(Path(sys.argv[1]), options(**CHOSEN), stop_at=int(sys.argv[2]) or None, norm=False, dropout=0.0)
+destroy_process_group()
 """
 
 

@@ -14,9 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labwright.parts.claims import LOCK
 from labwright.parts.execute import execute
 from labwright.parts.pool import Outcome, run_parts
 from labwright.runs.errors import DataError, Exit, FaultError, Stopped
+from labwright.runs.publish import TEMPORARY
 from labwright.runs.run import Run
 from labwright.study.plan import create, plan
 from labwright.study.resolve import resolve
@@ -36,7 +38,8 @@ class Bench:
         self.begun: list[str] = []
         self.failed: list[str] = []
         self.machine = SimpleNamespace(workers=4)
-        self.run = SimpleNamespace(step="toy")
+        self.run = SimpleNamespace(step="toy", folder=Path("toy"))
+        self.again = True
 
     def results(self) -> dict[str, Any]:
         return dict.fromkeys(self.done)
@@ -186,7 +189,7 @@ from labwright.parts.execute import execute
 from labwright.runs.run import Run
 if __name__ == "__main__":
     execute(Run.open(sys.argv[1]), quiet=True, workers=2)
-    print([one.name() for one in psutil.Process().children()])
+    print([one.cmdline() for one in psutil.Process().children()])
 """
 
 
@@ -196,7 +199,7 @@ def test_nothing_that_outlives_the_workers_holds_the_log_open(desk: Desk) -> Non
     script.write_text(LEFT)
     outcome = desk.labwright(str(run.folder), python=[str(script)])
     assert outcome.returncode == 0, outcome.stderr
-    assert "tee" not in outcome.stdout
+    assert "tee.py" not in outcome.stdout
 
 
 def test_workers_of_a_killed_process_end_with_it(desk: Desk) -> None:
@@ -226,3 +229,39 @@ def test_a_stop_reaches_the_workers(desk: Desk) -> None:
     run = Run.open(next(desk.folder.glob("runs/count-*")))
     assert run.state() == "stopped"
     assert len(run.part_figures()) == 2, "parts at work are finished, the third is not begun"
+
+
+def test_the_next_attempt_waits_for_workers_that_a_killed_one_left_behind(desk: Desk) -> None:
+    run = desk.created("count", "run.on.workers=2", "count.sleep_s=0.5")
+    with desk.start("step", str(run.folder)) as first:
+        until(lambda: len(attending(first.pid)) == 2)
+        orphans = attending(first.pid)
+        for orphan in orphans:
+            orphan.suspend()
+        first.kill()
+        first.wait()
+        with desk.start("step", str(run.folder)) as second:
+            assert second.stderr is not None
+            assert "waiting for worker processes of a killed attempt" in second.stderr.readline()
+            assert run.attempts() == 1
+            for orphan in orphans:
+                orphan.resume()
+            second.communicate(timeout=60)
+    assert second.returncode == Exit.DONE
+    assert run.attempts() == 2
+    assert not any(orphan.is_running() and orphan.status() != psutil.STATUS_ZOMBIE for orphan in orphans)
+    assert not list(run.folder.rglob(f"{TEMPORARY}*"))
+
+
+def attending(pid: int) -> list[psutil.Process]:
+    """The worker processes of a process that are at work."""
+    return [child for child in psutil.Process(pid).children() if any(file.path.endswith(LOCK) for file in child.open_files())]
+
+
+def test_workers_of_one_share_keep_no_other_share_waiting(desk: Desk) -> None:
+    run = desk.created("count", "run.on.workers=2", "count.sleep_s=0.3")
+    shares = [desk.start("step", str(run.folder), "--share", f"{index}/2") for index in range(2)]
+    for process in shares:
+        _, err = process.communicate(timeout=60)
+        assert "waiting for worker processes" not in err
+        assert process.returncode in (Exit.DONE, Exit.AGAIN), "share 0 waits for the parts that its last one gathers"

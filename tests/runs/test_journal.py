@@ -15,8 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labwright.runs import journal
+from labwright.runs import journal, patience
+from labwright.runs.errors import Exit
 from labwright.runs.journal import Journal, first, last, read, read_file, series
+from labwright.runs.patience import Gone
 
 
 def kinds(path: Path) -> list[str]:
@@ -131,3 +133,88 @@ def test_of_a_step_recorded_twice_the_newer_attempt_counts(tmp_path: Path) -> No
             writer.record("metric", phase="train", part="model", step=step, values={"loss": value})
         writer.close()
     assert series(read(tmp_path)) == {("model", "train", "loss"): {1: 1.0, 2: 20.0, 3: 30.0, 4: 40.0}}
+
+
+class Mount:
+    """``os.write`` and ``os.open`` of a journal's file system: while it is away, a write fails after so many bytes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.away, self.lands = False, 0
+        write, open_ = os.write, os.open
+
+        def guarded_write(descriptor: int, data: bytes) -> int:
+            if not self.away:
+                return write(descriptor, data)
+            write(descriptor, data[: self.lands])
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        def guarded_open(path: object, *rest: int) -> int:
+            if self.away and str(path).endswith(".jsonl"):
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+            return open_(path, *rest)  # type: ignore[call-overload, no-any-return]
+
+        monkeypatch.setattr(os, "write", guarded_write)
+        monkeypatch.setattr(os, "open", guarded_open)
+        monkeypatch.setattr(patience, "FIRST_PAUSE_S", 0.01)
+        monkeypatch.setattr(journal, "_MEND_S", 0.02)
+
+
+@pytest.mark.parametrize("lands", [0, 1, 17, 10_000])
+def test_records_wait_for_a_mount_that_is_away_and_come_in_order_each_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lands: int
+) -> None:
+    mount = Mount(monkeypatch)
+    writer = Journal(tmp_path / "0001.jsonl")
+    for number in range(40):
+        mount.away, mount.lands = number % 10 in (3, 4, 5), lands
+        writer.record("metric", number=number)
+        if number % 10 == 8:
+            writer.sync()
+    writer.close()
+    assert [record["number"] for record in read_file(writer.path)] == list(range(40))
+
+
+def test_a_record_that_others_rely_on_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mount = Mount(monkeypatch)
+    writer = Journal(tmp_path / "0001.jsonl")
+    mount.away = True
+    writer.record("finding", code="A")
+    back = threading.Timer(0.2, lambda: setattr(mount, "away", False))
+    back.start()
+    writer.record("part", id="a")
+    assert kinds(writer.path) == ["finding", "part"]
+    back.join()
+    writer.close()
+
+
+def test_without_the_mount_such_a_record_ends_with_75(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mount = Mount(monkeypatch)
+    monkeypatch.setattr(patience, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(journal, "LAST_S", 0.05)
+    writer = Journal(tmp_path / "0001.jsonl")
+    mount.away = True
+    with pytest.raises(Gone) as caught:
+        writer.record("part", id="a")
+    assert caught.value.code == Exit.AGAIN
+    writer.close()
+    mount.away = False
+
+
+def test_only_so_many_records_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mount = Mount(monkeypatch)
+    monkeypatch.setattr(journal, "KEPT_BYTES", 1000)
+    writer = Journal(tmp_path / "0001.jsonl")
+    mount.away = True
+    written = 0
+
+    def until_refused() -> None:
+        nonlocal written
+        for written in range(100):
+            writer.record("metric", number=written)
+
+    with pytest.raises(Gone, match="no more records can wait"):
+        until_refused()
+    mount.away = False
+    writer.sync()
+    writer.close()
+    assert [record["number"] for record in read_file(writer.path)] == list(range(written)), "none but the refused one is lost"

@@ -8,13 +8,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from labwright.runs import patience
 from labwright.runs import publish as module
 from labwright.runs.errors import Exit, FaultError
 from labwright.runs.faults import STAGES
-from labwright.runs.publish import TEMPORARY, manifest, publish, sweep, verify, write_json
+from labwright.runs.patience import Gone
+from labwright.runs.publish import TEMPORARY, manifest, publish, put, remove, sweep, verify, write_json
 from labwright.testing.hostile import small_disk
 
 OVERWRITE = """
@@ -143,6 +146,13 @@ def test_a_file_where_a_folder_has_to_be(tmp_path: Path) -> None:
         write_json(tmp_path / "runs" / "pack-1" / "step.json", {}, "step")
 
 
+@pytest.mark.parametrize(("place", "told"), [("runs", "a file stands where"), ("/proc/nowhere", "no folder can be made there")])
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, place: str, told: str) -> None:
+    (tmp_path / "runs").write_text("")
+    with pytest.raises(FaultError, match=f"{place}: {told}"):
+        write_json(tmp_path / place / "thing.json", {}, "output")
+
+
 def test_json_is_written_as_given_and_without_nan(tmp_path: Path) -> None:
     write_json(tmp_path / "thing.json", {"b": float("nan"), "a": "µm"}, "output")
     text = (tmp_path / "thing.json").read_text(encoding="utf-8")
@@ -166,3 +176,78 @@ def test_the_manifest_finds_what_changed(tmp_path: Path) -> None:
     (folder / "a/three").unlink()
     assert verify(folder, listed, checksums=False) == ["a/three is missing", "a/two has 3 bytes, not 5"]
     assert verify(folder, listed, checksums=True) == ["a/one differs from its checksum", "a/three is missing", "a/two has 3 bytes, not 5"]
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, name: str, *numbers: int, first: bool = False) -> None:
+    """Let a function of ``os`` fail with these errors, one a call; with ``first`` it does its work before."""
+    right, errors = getattr(os, name), iter(numbers)
+
+    def function(*arguments: Any, **options: Any) -> Any:
+        for number in errors:
+            if first:
+                right(*arguments, **options)
+            raise OSError(number, os.strerror(number))
+        return right(*arguments, **options)
+
+    monkeypatch.setattr(os, name, function)
+    monkeypatch.setattr(patience, "FIRST_PAUSE_S", 0.01)
+
+
+@pytest.mark.parametrize("name", ["mkdir", "open", "fsync", "replace"])
+def test_what_a_mount_interrupts_is_published_when_it_is_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    made = []
+    failing(monkeypatch, name, errno.EIO, errno.ESTALE)
+
+    def write(path: Path) -> None:
+        made.append(path)
+        path.write_text("whole")
+
+    put(tmp_path / "folder" / "a.txt", "output", write)
+    assert (tmp_path / "folder" / "a.txt").read_text() == "whole"
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder", "a.txt"], "no temporary stays"
+    # What an fsync said to be lost is written anew; a name is just given again.
+    assert len(set(made)) == (3 if name in ("open", "fsync") else 1)
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_rename_of_which_only_the_answer_was_lost_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: bool) -> None:
+    def write(path: Path) -> None:
+        if folder:
+            path.mkdir()
+            path = path / "inside"
+        path.write_text("new")
+
+    put(tmp_path / "a", "output", write)
+    failing(monkeypatch, "rename" if folder else "replace", errno.ETIMEDOUT, first=True)
+    put(tmp_path / "a", "output", write)
+    assert ((tmp_path / "a" / "inside") if folder else (tmp_path / "a")).read_text() == "new"
+    assert not list(tmp_path.glob(f"{TEMPORARY}*"))
+
+
+def test_a_mount_that_stays_away_ends_with_75_and_a_full_disk_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "PATIENCE_S", 0.05)
+    failing(monkeypatch, "fsync", *[errno.EIO] * 1000)
+    with pytest.raises(Gone) as caught:
+        put(tmp_path / "a", "output", lambda path: path.write_text("x"))
+    assert caught.value.code == Exit.AGAIN
+    monkeypatch.undo()
+    failing(monkeypatch, "fsync", errno.ENOSPC)
+    with pytest.raises(FaultError, match="the disk is full"):
+        put(tmp_path / "a", "output", lambda path: path.write_text("x"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_could_not_be_removed_goes_with_a_later_removal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "old").write_text("x")
+    failing(monkeypatch, "stat", errno.ESTALE)
+    remove(tmp_path / "old")
+    assert (tmp_path / "old").exists()
+    put(tmp_path / "new", "output", lambda path: path.write_text("x"))
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+def test_a_folder_out_of_reach_is_not_taken_for_an_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("x")
+    failing(monkeypatch, "scandir", errno.EIO)
+    with pytest.raises(OSError, match="Input/output"):
+        manifest(tmp_path)

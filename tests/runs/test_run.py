@@ -11,7 +11,7 @@ import pytest
 
 from labwright.runs.errors import DataError, MissingError
 from labwright.runs.publish import TEMPORARY, manifest
-from labwright.runs.run import SILENT_AFTER_S, Run, runs_in
+from labwright.runs.run import SILENT_AFTER_S, Run, newest_by_worker, runs_in, state_by_journal
 from tests.parts.toy_recipe import Desk, output_of
 
 NOW = 1_000_000.0
@@ -107,6 +107,14 @@ def test_a_copied_folder_of_runs_is_complete(desk: Desk, tmp_path: Path) -> None
             assert Run.open(folder).fingerprint == run.description["inputs"][name]["fingerprint"]
 
 
+def test_an_input_that_travelled_along_is_found_beside_the_run(tmp_path: Path) -> None:
+    made(tmp_path / "there" / "pack-1")
+    run = made(tmp_path / "there" / "train-1", inputs={"pack": {"fingerprint": "1", "folder": "../../other/pack-1"}})
+    assert run.inputs == {"pack": tmp_path / "there" / "pack-1"}
+    made(tmp_path / "other" / "pack-1")
+    assert Run.open(run.folder).inputs == {"pack": tmp_path / "other" / "pack-1"}
+
+
 def test_runs_are_listed_oldest_first_and_nothing_else_is(tmp_path: Path) -> None:
     made(tmp_path / "b", created="2026-01-02")
     made(tmp_path / "a", created="2026-01-03")
@@ -167,3 +175,18 @@ def test_killed_attempts_and_the_one_that_ended_make_one_run(desk: Desk) -> None
     run = Run.open(desk.conduct()["fit"].folder)
     assert output_of(run) == unbroken
     assert list(run.curves()["one", "train", "weight"]) == [1, 2, 3]
+
+
+def test_ranks_of_an_attempt_count_together_and_those_of_an_older_one_no_more() -> None:
+    def last(kind: str, code: int = 75) -> dict[str, Any]:
+        return {"kind": kind, "t": 0.0, "code": code}
+
+    four = [("0001", last("usage")), *((f"0001-0of1-{rank}", last("usage")) for rank in (1, 2, 3))]
+    assert sorted(newest_by_worker(four)) == ["", "0of1-1", "0of1-2", "0of1-3"]
+    two = [*four, ("0002", last("end")), ("0002-0of1-1", last("end"))]
+    assert sorted(newest_by_worker(two)) == ["", "0of1-1"]
+    assert state_by_journal(newest_by_worker(two), now=1e6) == "stopped"
+    finishing = [*two, ("0003-0of0-0", last("usage"))]
+    assert sorted(newest_by_worker(finishing)) == ["0of0-0"]
+    shares = [("0001-0of2-0", last("end")), ("0002-1of2-0", last("usage")), ("0003-0of2-0", last("end"))]
+    assert sorted(newest_by_worker(shares)) == ["0of2-0", "1of2-0"]

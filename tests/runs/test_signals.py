@@ -14,8 +14,10 @@ import pytest
 from labwright.runs.signals import SIGNALS, StopFlag
 
 WAITS = """
-import time
+import sys, time
+from labwright.runs import signals
 from labwright.runs.signals import StopFlag
+signals.TWICE_S = float(sys.argv[1])
 flag = StopFlag()
 with flag.handling():
     print("ready", flush=True)
@@ -55,7 +57,7 @@ def test_the_first_reason_is_told() -> None:
     ],
 )
 def test_who_insists_ends_the_process_at_once(sent: list[str], code: int) -> None:
-    with subprocess.Popen([sys.executable, "-c", WAITS], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([sys.executable, "-c", WAITS, "0"], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signal.Signals[sent[0]])
@@ -65,6 +67,18 @@ def test_who_insists_ends_the_process_at_once(sent: list[str], code: int) -> Non
             process.send_signal(signal.Signals[name])
             time.sleep(0.1)
         assert process.wait(timeout=10) == code
+
+
+def test_a_sigterm_that_comes_twice_in_a_row_is_one() -> None:
+    with subprocess.Popen([sys.executable, "-c", WAITS, "1000"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        for _ in range(3):
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.1)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=10) == 128 + signal.SIGINT
 
 
 def test_a_deadline_asks_for_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:

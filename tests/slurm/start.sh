@@ -7,7 +7,8 @@
 # Needs Debian's packages slurm-wlm, slurmdbd, munge and mariadb-server, and root. Nothing lies outside one temporary folder and
 # all ports are free ones, so that several clusters may run side by side and one that was installed is not touched.
 #
-# Partitions: main, and low, which main pre-empts (requeue); accelerated (GPUs) and cpuonly (whole nodes) are named as HoreKa's are.
+# Each node claims 152 processors, 4 GPUs and 500 GB, as those of HoreKa have, so that the sites which come with Labwright work as
+# they are. Partitions: main, and low, which main pre-empts (requeue); accelerated and cpuonly (whole nodes) are named as HoreKa's are.
 set -euo pipefail
 
 export PATH="$PATH:/usr/sbin:/sbin"
@@ -16,7 +17,7 @@ chmod 755 "$folder"
 here=$(cd "$(dirname "$0")" && pwd)
 trap 'SLURM_CONF="$folder/slurm.conf" "$here/stop.sh" >&2' ERR
 
-user=$(id -un) host=$(hostname -s) gpus=2
+user=$(id -un) host=$(hostname -s) gpus=4
 socket=$folder/mysql/socket
 mkdir -m 700 "$folder/munge"
 mkdir "$folder/log" "$folder/state" "$folder/mysql"
@@ -96,7 +97,7 @@ SelectTypeParameters=CR_Core_Memory
 SchedulerType=sched/backfill
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,sched_min_interval=100000,bf_interval=1,bf_min_age_reserve=0
 SlurmdParameters=config_overrides
-SlurmdTimeout=6
+SlurmdTimeout=60
 ReturnToService=2
 KillWait=2
 MinJobAge=300
@@ -111,9 +112,9 @@ GresTypes=gpu
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 PreemptExemptTime=00:00:00
-NodeName=n1 NodeHostname=$host NodeAddr=127.0.0.1 Port=$first CPUs=4 RealMemory=8000 Gres=gpu:$gpus State=UNKNOWN
-NodeName=n2 NodeHostname=$host NodeAddr=127.0.0.1 Port=$second CPUs=4 RealMemory=8000 Gres=gpu:$gpus State=UNKNOWN
-PartitionName=DEFAULT Nodes=n1,n2 MaxTime=02:00:00 DefaultTime=10 DefMemPerCPU=500 State=UP
+NodeName=n1 NodeHostname=$host NodeAddr=127.0.0.1 Port=$first CPUs=152 RealMemory=500000 Gres=gpu:$gpus State=UNKNOWN
+NodeName=n2 NodeHostname=$host NodeAddr=127.0.0.1 Port=$second CPUs=152 RealMemory=500000 Gres=gpu:$gpus State=UNKNOWN
+PartitionName=DEFAULT Nodes=n1,n2 MaxTime=3-00:00:00 DefaultTime=10 DefMemPerCPU=500 State=UP
 PartitionName=main Default=YES PriorityTier=10 PreemptMode=OFF
 PartitionName=low PriorityTier=1 PreemptMode=REQUEUE
 PartitionName=accelerated PriorityTier=10 PreemptMode=OFF

@@ -19,7 +19,7 @@ from labwright.testing.recipes import without_effect
 
 # The built-in recipes' options without effect are pinned in tests/test_recipes.py.
 TOY = ["pack.masks", "pack.source.path", "train.workers"]
-EVERY_RUN = ["run.folder", "run.name", "run.on.kind", "run.on.threads", "run.on.workers", "run.tags"]
+EVERY_RUN = ["run.folder", "run.name", "run.on.kind", "run.on.resources", "run.on.threads", "run.on.workers", "run.tags"]
 FILES = (RawFile(Path("/raw/b.tif"), "b.tif", 10), RawFile(Path("/raw/a.tif"), "a.tif", 20))
 
 

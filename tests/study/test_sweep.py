@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from labwright.runs.errors import StudyError
+from labwright.runs.errors import CommandError, StudyError
 from labwright.study.sweep import label, sweep
 
 
@@ -36,7 +36,6 @@ def test_an_axis_has_these_values(axis: str, values: list[str]) -> None:
 @pytest.mark.parametrize(
     ("axes", "expected"),
     [
-        (["a"], "'a' is not of the form NAME=VALUE"),
         (["a=1,,2"], "a: '1,,2' holds an empty value"),
         (["a="], "a: '' holds an empty value"),
         (["a=1,1"], "a: '1,1' holds a value twice"),
@@ -51,6 +50,12 @@ def test_what_can_be_wrong_with_a_sweep(axes: list[str], expected: str) -> None:
         sweep(axes)
     assert str(caught.value).startswith("--sweep: ")
     assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize("axis", ["a", "=1,2", ""])
+def test_an_axis_without_an_option_is_a_wrong_command(axis: str) -> None:
+    with pytest.raises(CommandError, match=r"--sweep: .* is not of the form NAME=VALUE. Write the option and its values"):
+        sweep(["b=1", axis])
 
 
 def test_labels_are_short_and_tell_points_apart() -> None:

@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
-from labwright.cli.verbs import BY_NAME, VERBS, Argument, Verb
+from labwright.cli.grammar import Argument, Verb
+from labwright.cli.verbs import BY_NAME, VERBS
 from labwright.runs.errors import CommandError
 from labwright.study.messages import nearest
 

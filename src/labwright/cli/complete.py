@@ -12,10 +12,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from labwright.cli import scan
-from labwright.cli.verbs import BY_NAME, INNER, VERBS, Argument, Verb
+from labwright.cli.grammar import INNER, Argument, Verb
+from labwright.cli.verbs import BY_NAME, VERBS
 
 Candidate = tuple[str, str]
 STUDY_ENDINGS = (".yaml", ".yml")
+LAUNCHERS = (("local", "this machine"), ("slurm", "any Slurm cluster"), ("htcondor", "any HTCondor pool"))
+JOB_FILES = (("sbatch", "for Slurm"), ("condor", "for HTCondor"), ("dagman", "for HTCondor, all steps as one DAG"))
 
 
 def answer(words: list[str]) -> int:
@@ -139,6 +142,10 @@ def _values(argument: Argument, current: str, context: _Context) -> Iterator[Can
         yield from _paths(current, ("",) if argument.kind == "file" else ())
     elif argument.kind == "verb":
         yield from _beginning(current, [(verb.name, verb.help) for verb in VERBS])
+    elif argument.kind == "site":
+        yield from _paths(current, STUDY_ENDINGS) if "/" in current else _beginning(current, [*LAUNCHERS, *_sites(context)])
+    elif argument.kind in ("export", "to"):
+        yield from _exported(argument.kind, current, context)
     elif argument.kind == "recipe":
         from labwright.cli.manifest import load
 
@@ -155,6 +162,30 @@ def _values(argument: Argument, current: str, context: _Context) -> Iterator[Can
         yield from _parameters(current, context)
     elif argument.kind == "run":
         yield from _paths(current, ()) if "/" in current else _runs(current, context)
+
+
+def _sites(context: _Context) -> Iterator[Candidate]:
+    """Sites by name, of the folders in which :mod:`labwright.launch.site` looks."""
+    configuration = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
+    shipped = os.path.join(os.path.dirname(os.path.dirname(__file__)), "launch")
+    beside = [os.path.dirname(study) for study in context.studies]
+    for home in ("", *beside, os.path.join(configuration, "labwright"), shipped):
+        folder = os.path.join(home, "sites")
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+            if name.endswith(".yaml"):
+                yield name.removesuffix(".yaml"), scan.about(os.path.join(folder, name))
+
+
+def _exported(kind: str, current: str, context: _Context) -> Iterator[Candidate]:
+    """What ``export`` takes: ``weights`` and a run, or studies; and where either goes."""
+    of_weights = context.positionals[:1] == ["weights"]
+    if kind == "to":
+        yield from _paths(current, ()) if of_weights else _beginning(current, JOB_FILES)
+    elif of_weights:
+        yield from _paths(current, ()) if "/" in current else _runs(current, context)
+    else:
+        yield from _beginning(current, [("weights", "safetensors and a model card")] if not context.positionals else [])
+        yield from _paths(current, STUDY_ENDINGS)
 
 
 def _options(current: str, context: _Context) -> Iterator[Candidate]:

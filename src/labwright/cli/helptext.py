@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from labwright import __version__
-from labwright.cli.verbs import INNER, VERBS, Argument, Verb
+from labwright.cli.grammar import INNER, Argument, Verb
+from labwright.cli.verbs import VERBS
 from labwright.runs.errors import CommandError
 
 EXIT_CODES = (

@@ -67,8 +67,9 @@ def refresh() -> None:
 def build(recipes: Mapping[str, Recipe]) -> dict[str, Any]:
     """The manifest of these recipes, from their option models."""
     from labwright.data.findings import GENERIC
+    from labwright.launch.findings import CATALOGUE as OF_SUBMISSIONS
 
-    codes = dict(GENERIC)
+    codes = {**GENERIC, **OF_SUBMISSIONS}
     for recipe in recipes.values():
         if "findings" in recipe.tools:
             codes |= recipe.tool("findings")

@@ -25,6 +25,11 @@ def recipe(path: str) -> str:
     return _scalar(_find(r"^recipe:(.*)$", _read(path)))
 
 
+def about(path: str) -> str:
+    """What a site file says that it is."""
+    return _scalar(_find(r"^about:(.*)$", _read(path)))
+
+
 def runs_folder(path: str) -> str:
     """``run: folder:`` as written; ``runs`` where it is not said."""
     block = "\n".join([_find(r"^run:(.*)$", _read(path)), *_block(path, "run")])

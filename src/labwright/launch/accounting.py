@@ -271,12 +271,14 @@ def moment(text: str, *, end: bool = False) -> str:
     """A date, or a date and time, as Slurm's tools take it: ``YYYY-MM-DDTHH:MM:SS``, local time.
 
     Args:
-        text: ``2026-11-20``, ``2026-11-20T08:00`` or ``2026-11-20 08:00:00``.
+        text: ``2026-11-20``, ``2026-11-20T08:00``, ``2026-11-20 08:00:00`` or ``now``.
         end: a date alone means its last second, and not its first.
 
     Raises:
         CommandError: it is neither.
     """
+    if text == "now":
+        return datetime.datetime.now().isoformat(timespec="seconds")
     try:
         day = datetime.date.fromisoformat(text)
         when = datetime.datetime.combine(day, datetime.time(23, 59, 59) if end else datetime.time())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from labwright.launch.job import After, Job, Task
@@ -10,6 +10,7 @@ from labwright.launch.site import Site
 from labwright.parts.conduct import closed_gate, unusable
 from labwright.parts.shares import Share
 from labwright.runs.errors import LabwrightError, StudyError
+from labwright.runs.run import Run
 from labwright.study.messages import listed, nearest
 from labwright.study.plan import Planned
 from labwright.study.resolve import Study
@@ -40,7 +41,7 @@ def compose(rows: Sequence[Row], site: Site) -> list[Job]:
         for one in planned:
             for gate in one.step.gates:
                 _pass(rows, gate, one)
-        queue = site.queue(step.name, gpu=step.gpu)
+        queue_name, queue = site.queue_name(step.name, gpu=step.gpu), site.queue(step.name, gpu=step.gpu)
         resources = resources_of(study, step.name, queue.resources)
         shares = resources.shares or 1
         folders = [one.folder for one in planned]
@@ -51,11 +52,12 @@ def compose(rows: Sequence[Row], site: Site) -> list[Job]:
             tasks=tuple(Task(folder, share) for folder in folders for share in deal),
             resources=resources,
             queue=queue,
+            queue_name=queue_name,
             gpu=step.gpu,
             trains=step.trains,
             after=_after(planned, rows, last, dealt=shares > 1),
-            inputs=tuple(dict.fromkeys(given.folder for one in planned for given in one.inputs.values())),
-            fed_by={one.folder: tuple(given.folder for given in one.inputs.values()) for one in planned},
+            inputs=tuple(dict.fromkeys(folder for one in planned for folder in upstream(one))),
+            fed_by={one.folder: tuple(dict.fromkeys(upstream(one))) for one in planned},
             raw=tuple(dict.fromkeys(place for one in planned for place in raw_folders(one))),
         )
         jobs.append(main)
@@ -67,6 +69,7 @@ def compose(rows: Sequence[Row], site: Site) -> list[Job]:
                 tasks=tuple(Task(folder, finish=True) for folder in folders),
                 resources=resources.model_copy(update={"gpus": 0, "nodes": 1}),
                 queue=site.queue(f"{step.name}-finish", gpu=False),
+                queue_name=site.queue_name(f"{step.name}-finish", gpu=False),
                 after=(After(main.name),),
                 inputs=main.inputs,
                 fed_by=main.fed_by,
@@ -81,6 +84,20 @@ def resources_of(study: Study, step: str, defaults: Resources) -> Resources:
     """What a step asks for: the study's word, else the site's."""
     asked = study.run.on.resources.get(step, Resources())
     return defaults.model_copy(update={name: value for name, value in asked.model_dump().items() if value is not None})
+
+
+def upstream(planned: Planned) -> Iterator[Path]:
+    """The runs that feed a step, and those that feed them: a step may look into a pack by way of the predictions on it."""
+    for given in planned.inputs.values():
+        yield given.folder
+        yield from _upstream_of(given.run) if given.given else upstream(given)
+
+
+def _upstream_of(run: Run) -> Iterator[Path]:
+    for folder in run.inputs.values():
+        if (folder / "step.json").is_file():
+            yield folder
+            yield from _upstream_of(Run.open(folder))
 
 
 def raw_folders(planned: Planned) -> Iterable[Path]:

@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pydantic import field_validator, model_validator
 
+from labwright.launch.texts import Line
 from labwright.launch.words import expanding
 from labwright.runs.errors import CommandError, StudyError
 from labwright.study.options import Options, option
@@ -69,18 +70,18 @@ class Container(Options):
 
     kind: Literal["none", "apptainer", "docker"] = option("none", effect=False)
     """`apptainer` (or `singularity` where only that is installed), `docker`, or `none`."""
-    image: str = option("", effect=False)
+    image: Line = option("", effect=False)
     """`docker://NAME@sha256:…`, or `docker://NAME:TAG`, which is resolved to a digest at submit; for Apptainer also a `.sif` or `.img`
     file or an unpacked folder; for Docker also `sha256:…`, the id of an image of this machine."""
-    binds: tuple[str, ...] = option((), effect=False)
+    binds: tuple[Line, ...] = option((), effect=False)
     """Folders to show inside: `SOURCE`, `SOURCE:TARGET` or `SOURCE:TARGET:ro`. Runs and raw data are added by themselves."""
     gpu: bool = option(False, effect=False)
     """Hand the GPUs on (`--nv`, `--gpus all`)."""
-    workdir: str = option("", effect=False)
+    workdir: Line = option("", effect=False)
     """The folder inside in which the payload starts."""
-    python: str = option("python3", min_length=1, effect=False)
+    python: Line = option("python3", min_length=1, effect=False)
     """The interpreter with Labwright in it, inside."""
-    cache: str = option("", effect=False)
+    cache: Line = option("", effect=False)
     """Folder for image layers, temporary files and the home inside. Unset: `labwright` under the site's `scratch`."""
 
     @field_validator("binds")
@@ -203,12 +204,16 @@ def folders(container: Container, scratch: str) -> list[str]:
     return [f"{root}/{name}" for name in ("layers", "tmp", "home/.cache")]
 
 
-def prelude(container: Container, scratch: str) -> list[str]:
-    """Lines of a shell script before the words of :func:`argv`: folders, variables, and the program that is installed."""
+def prelude(container: Container, scratch: str, kept: Collection[str] = ()) -> list[str]:
+    """Lines of a shell script before the words of :func:`argv`: folders, variables, and the program that is installed.
+
+    ``kept`` are names of variables that were set on purpose.
+    """
     made = [f"mkdir -p {' '.join(map(expanding, folders(container, scratch)))}"] if folders(container, scratch) else []
     made += [f"export {name}={expanding(value)}" for name, value in environment(container, scratch).items()]
     if container.kind == "apptainer":
-        made += [f"unset {' '.join(TAKEN_OUT)}", "apptainer=$(command -v apptainer || command -v singularity) || {"]
+        taken_out = [name for name in TAKEN_OUT if name not in kept]
+        made += [f"unset {' '.join(taken_out)}", "apptainer=$(command -v apptainer || command -v singularity) || {"]
         made += [f"  echo {shlex.quote(_NO_PROGRAM)} >&2", "  exit 78", "}"]
     elif container.kind == "docker":
         made += ['me="$(id -u):$(id -g)"']

@@ -9,16 +9,19 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
+from labwright.launch import hello
 from labwright.launch.job import Job
-from labwright.launch.launcher import UNKNOWN
-from labwright.launch.prepare import Prepared, begin, queue
+from labwright.launch.launcher import DONE, UNKNOWN
+from labwright.launch.prepare import Prepared, begin, begun, queue
 from labwright.launch.status import Placed, Standing, look, standing
 from labwright.launch.stop import stop
 from labwright.launch.submission import Submission, read
+from labwright.parts.conduct import closed_gate
 from labwright.runs.errors import CommandError, DataError, Exit, FaultError, LabwrightError, MissingError, Stopped, StudyError
 from labwright.runs.run import Run
 from labwright.watch.logs import plain
@@ -29,6 +32,8 @@ LOOK_AGAIN_S = 0.5
 ASK_AGAIN_S = {"local": 1.0}
 ASK_CLUSTER_AGAIN_S = 15.0
 """How often a scheduler that many people use is asked."""
+HELLO_AGAIN_S, PATIENCE = 5.0, 3
+"""How often a scheduler is asked about one small job, and how often it may say that the job is over before no answer is waited for."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _KINDS: dict[int, type[LabwrightError]] = {kind.code: kind for kind in (CommandError, DataError, MissingError, Stopped, StudyError)}
 
@@ -49,19 +54,79 @@ def conduct(prepared: Prepared, say: Say) -> dict[Path, LabwrightError]:
         Stopped: a signal came; the jobs were cancelled.
         LabwrightError: they could not be queued, or not be cancelled.
     """
-    with _signals() as came:
-        made = begin(prepared)
-        try:
-            made = queue(prepared, made)
-            say(f"queued on {made.site}: {', '.join(f'{job.name} {job.id}' for job in made.jobs)}")
-            ended = _follow(prepared.jobs, made, say, came)
-        finally:
-            count = cancel_rest(made.folder)
+    # Before the signals are only noted, since another process may have to be waited for.
+    with ExitStack() as turn:
+        made = turn.enter_context(begun(prepared))
+        with _signals() as came:
+            logs = _Logs({run for job in prepared.jobs for run in job.runs})
+            try:
+                made = queue(prepared, made)
+                turn.close()
+                say(f"queued on {made.site}: {', '.join(f'{job.name} {job.id}' for job in made.jobs)}")
+                ended = _follow(prepared, made, logs, say, came)
+            finally:
+                count = cancel_rest(made.folder)
     if ended is None:
         raise Stopped(
             f"{came[0]} came; {count} {'job was' if count == 1 else 'jobs were'} cancelled", todo="Run the same command to go on."
         )
     return ended
+
+
+def greet(prepared: Prepared, say: Say, within_s: float) -> dict[str, Any]:
+    """Queue a look at a machine, wait for the answer and hand it back.
+
+    Args:
+        prepared: of :func:`labwright.launch.prepare.prepare_hello`.
+        say: shows how the job is getting on.
+        within_s: after so long it is cancelled.
+
+    Raises:
+        Stopped: a signal came, or the time is over; the job was cancelled.
+        FaultError: the job ended without an answer; its last words are told.
+    """
+    folder = prepared.jobs[0].tasks[0].run
+    with _signals() as came:
+        folder.mkdir(parents=True)
+        made = begin(prepared)
+        end = time.monotonic() + within_s
+        answer: dict[str, Any] | None = None
+        try:
+            made = queue(prepared, made)
+            answer = _answer(made, folder, say, lambda: bool(came) or time.monotonic() > end)
+        finally:
+            if answer is None:
+                cancel_rest(made.folder)
+    if answer is None:
+        why = f"{came[0]} came" if came else f"no machine answered within {within_s / 60:.0f} minutes"
+        raise Stopped(f"{why}; the job was cancelled", where=made.site, todo="`labwright status` shows what the site says.")
+    return answer
+
+
+def _answer(made: Submission, folder: Path, say: Say, is_over: Callable[[], bool]) -> dict[str, Any] | None:
+    pause_s = ASK_AGAIN_S.get(made.kind, ASK_CLUSTER_AGAIN_S)
+    ask_at, told, silent = 0.0, "", 0
+    while not is_over():
+        if answer := hello.read(folder):
+            return answer
+        if time.monotonic() >= ask_at:
+            one = look(made.jobs)[0]
+            ask_at = time.monotonic() + min(pause_s, HELLO_AGAIN_S)
+            line = f"job {one.job_id}: {one.seen.state}" + (f" ({one.seen.reason})" if one.seen.reason else "")
+            if line != told:
+                say(line)
+                told = line
+            # Files may come later than the word that the job is over.
+            silent = 0 if one.is_living or one.seen.state == UNKNOWN else silent + 1
+            if silent > PATIENCE:
+                printed = [path.read_text(encoding="utf-8", errors="replace") for path in sorted((folder / "jobs").glob("*.*"))]
+                words = [text for text in "\n".join(printed).splitlines() if text.strip()]
+                raise FaultError(
+                    f"job {one.job_id} is {one.seen.state} without an answer: {(words or [one.seen.reason or 'it printed nothing'])[-1]}",
+                    where=str(folder / "jobs"),
+                )
+        time.sleep(LOOK_AGAIN_S)
+    return None
 
 
 def cancel_rest(folder: Path) -> int:
@@ -92,10 +157,9 @@ def why(run: Run, how: Standing) -> LabwrightError:
     )
 
 
-def _follow(jobs: Sequence[Job], made: Submission, say: Say, came: Sequence[str]) -> dict[Path, LabwrightError] | None:
+def _follow(prepared: Prepared, made: Submission, logs: _Logs, say: Say, came: Sequence[str]) -> dict[Path, LabwrightError] | None:
     """Show what happens until nothing can go on any more; None where a signal came first."""
     runs = {task.run: Run.open(task.run) for job in made.jobs for task in job.tasks}
-    logs = _Logs(runs)
     pause_s = ASK_AGAIN_S.get(made.kind, ASK_CLUSTER_AGAIN_S)
     told: dict[Path, tuple[str, str]] = {}
     ask_at = 0.0
@@ -105,21 +169,36 @@ def _follow(jobs: Sequence[Job], made: Submission, say: Say, came: Sequence[str]
         if asked:
             tasks = look(made.jobs)
             ask_at = time.monotonic() + pause_s
-        of = {run: [one for one in tasks if one.task.run == run] for run in runs}
-        how = {path: standing(run, of[path]) for path, run in runs.items()}
+        how = {path: standing(run, [one for one in tasks if one.task.run == path]) for path, run in runs.items()}
         logs.show(say)
         for path, one in how.items():
             if told.get(path) != (one.state, one.host):
                 told[path] = (one.state, one.host)
                 say(_line(runs[path], one))
-        if asked and not _can_go_on(jobs, tasks, how):
-            return {path: why(runs[path], one) for path, one in how.items() if one.state != "done"}
+        if asked:
+            closed = _closed(prepared, how)
+            if not _can_go_on(prepared.jobs, tasks, how, {gate for gate, _ in closed.values()}):
+                return {
+                    path: closed[path][1] if path in closed else why(runs[path], one) for path, one in how.items() if one.state != "done"
+                }
         time.sleep(LOOK_AGAIN_S)
     return None
 
 
-def _can_go_on(jobs: Sequence[Job], tasks: Sequence[Placed], how: Mapping[Path, Standing]) -> bool:
-    """Whether a task still works, or waits for what does not wait for one that failed."""
+def _closed(prepared: Prepared, how: Mapping[Path, Standing]) -> dict[Path, tuple[Path, DataError]]:
+    """By run the gate of it that is complete and closed, and the sentence that says so."""
+    found: dict[Path, tuple[Path, DataError]] = {}
+    for _, plan in prepared.rows:
+        by_name = {one.name: one for one in plan}
+        for one in plan:
+            for gate in (by_name[name] for name in one.step.gates if name in by_name and one.folder in how):
+                if gate.folder in how and how[gate.folder].state == "done" and (error := closed_gate(gate, one.name)):
+                    found[one.folder] = (gate.folder, error)
+    return found
+
+
+def _can_go_on(jobs: Sequence[Job], tasks: Sequence[Placed], how: Mapping[Path, Standing], closed: Collection[Path]) -> bool:
+    """Whether a task still works, or waits for what does not wait for one that failed, or for a closed gate."""
     lost: set[tuple[str, int]] = set()
     by_place = {(one.job.name, one.number): one for one in tasks}
     alive = False
@@ -129,9 +208,12 @@ def _can_go_on(jobs: Sequence[Job], tasks: Sequence[Placed], how: Mapping[Path, 
             state = how[task.run].state
             before = [(after.job, number) if after.each else after.job for after in job.after]
             blocked = any(place in lost if isinstance(place, tuple) else place in {name for name, _ in lost} for place in before)
-            if state == "running" or (not blocked and state != "done" and (one.is_living or one.seen.state == UNKNOWN)):
+            if state == "done":
+                if task.run in closed:
+                    lost.add((job.name, number))
+            elif state == "running" or (not blocked and (one.is_living or one.seen.state == UNKNOWN)):
                 alive = True
-            elif blocked or (state != "done" and one.seen.state != "done"):
+            elif blocked or one.seen.state != DONE:
                 lost.add((job.name, number))
     return alive
 
@@ -158,7 +240,9 @@ class _Logs:
                 tail = self.tails.setdefault(path, Tail(path))
                 while tail and (lines := tail.read()):
                     for line in lines:
-                        say(f"  {run.name}: {plain(line)}" if len(self.runs) > 1 else f"  {plain(line)}")
+                        # What a log says of itself (versions, options) is for those who open it.
+                        if not line.startswith(b"# "):
+                            say(f"  {run.name}: {plain(line)}" if len(self.runs) > 1 else f"  {plain(line)}")
 
 
 def _logs(run: Path) -> list[Path]:

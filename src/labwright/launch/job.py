@@ -54,13 +54,15 @@ class Job:
     resources: Resources
     """Of one task, each filled that the site or the study knows; None is left to the scheduler."""
     queue: Queue
+    queue_name: str = ""
+    """The key of the queue in the site's file, for messages; empty where the site has none that fits."""
     gpu: bool = False
     """Whether a GPU makes it faster."""
     trains: bool = False
     """Whether its processes train together: one for each GPU of each node."""
     after: tuple[After, ...] = ()
     inputs: tuple[Path, ...] = ()
-    """Runs that feed it; they travel along where the file system is not shared."""
+    """Runs that feed it, and those that feed them; they travel along where the file system is not shared."""
     fed_by: Mapping[Path, tuple[Path, ...]] = field(default_factory=dict)
     """Which of them feed each of its runs, by run folder; all where a run is not named."""
     raw: tuple[Path, ...] = ()

@@ -7,8 +7,11 @@ failed answer means ``unknown``; whether a run lives is told by its journal.
 from __future__ import annotations
 
 import importlib
+import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -91,24 +94,42 @@ def render(kind: str, job: Job, site: Site, place: Path) -> Mapping[str, str]:
     return files
 
 
-def call(*words: str, within_s: float = ANSWER_WITHIN_S, env: Mapping[str, str] | None = None, errors_too: bool = False) -> str:
-    """What a scheduler's tool prints; with ``errors_too`` on both channels.
+def order(kind: str, jobs: Sequence[Job], place: Path) -> Mapping[str, str]:
+    """The files, by name, that order the jobs of a submission, where that is not said when they are queued: those of DAGMan."""
+    if kind != "htcondor":
+        return {}
+    from labwright.launch import dagman
+
+    return dagman.render(jobs, place)
+
+
+def call(*words: str, within_s: float = ANSWER_WITHIN_S, env: Mapping[str, str] | None = None) -> str:
+    """What a scheduler's tool prints.
 
     Raises:
         MissingError: the tool is not installed here.
         FaultError: it failed, or took too long; the message holds its words.
     """
+    pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
     try:
-        done = subprocess.run(
-            words, capture_output=True, text=True, errors="replace", timeout=within_s, check=False, stdin=subprocess.DEVNULL, env=env
+        # A group of its own: sites wrap the tools, and what a wrapper started would hold the pipes open beyond the time limit.
+        process = subprocess.Popen(
+            words, stdin=nothing, stdout=pipe, stderr=pipe, text=True, errors="replace", env=env, start_new_session=True
         )
     except FileNotFoundError as error:
         raise MissingError(
             f"{words[0]} is not installed here", where=" ".join(words), todo="Run this where the scheduler's tools are."
         ) from error
-    except subprocess.TimeoutExpired as error:
-        raise FaultError(f"{words[0]} gave no answer within {within_s:.0f} s", where=" ".join(words), todo="Try again later.") from error
-    if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        raise FaultError(said[-1] if said else f"{words[0]} failed with exit code {done.returncode}", where=" ".join(words))
-    return done.stdout + done.stderr if errors_too else done.stdout
+    try:
+        said, complained = process.communicate(timeout=within_s)
+    except BaseException as error:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        if not isinstance(error, subprocess.TimeoutExpired):
+            raise
+        raise FaultError(f"{words[0]} gave no answer within {within_s:g} s", where=" ".join(words), todo="Try again later.") from error
+    if process.returncode != 0:
+        lines = (complained or said).strip().splitlines()
+        raise FaultError(lines[-1] if lines else f"{words[0]} failed with exit code {process.returncode}", where=" ".join(words))
+    return said

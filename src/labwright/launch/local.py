@@ -17,7 +17,7 @@ from labwright.launch import slots
 from labwright.launch.job import Job
 from labwright.launch.launcher import ENDING, QUEUED, RUNNING, UNKNOWN, Seen
 from labwright.launch.local_events import Standing, Told, tell, told
-from labwright.launch.local_queue import gpus, write_plan
+from labwright.launch.local_plan import gpus, write_plan
 from labwright.launch.site import Site
 from labwright.launch.submission import Submission, Submitted, everywhere
 from labwright.runs.errors import FaultError, MissingError

@@ -36,7 +36,6 @@ class Process:
 
     pid: int
     started: float
-    host: str
 
     @property
     def is_alive(self) -> bool:
@@ -75,6 +74,7 @@ class Told:
     queue: Process | None = None
     """The queue at work; None before the first and after the last."""
     host: str = ""
+    """The machine of the last queue."""
     tasks: dict[str, Standing] = field(default_factory=dict)
 
     def task(self, name: str) -> Standing:
@@ -84,17 +84,17 @@ class Told:
         """One more event."""
         kind = event["kind"]
         if kind == "queue":
-            self.queue, self.host = Process(event["pid"], event["started"], event["host"]), event["host"]
+            self.queue, self.host = Process(event["pid"], event["started"]), event["host"]
         elif kind == "over":
             self.queue = None
         else:
-            self.tasks[event["task"]] = _after(self.task(event["task"]), event, self.host)
+            self.tasks[event["task"]] = _after(self.task(event["task"]), event)
 
 
-def _after(now: Standing, event: Mapping[str, Any], host: str) -> Standing:
+def _after(now: Standing, event: Mapping[str, Any]) -> Standing:
     kind, why = event["kind"], event.get("why", "")
     if kind == "begin":
-        process = Process(event["pid"], event["started"], host)
+        process = Process(event["pid"], event["started"])
         return Standing(RUNNING, "", now.attempts + 1, process, tuple(event["gpus"]), now.cancels)
     if kind == "end":
         return replace(now, state=event["state"], why=why)

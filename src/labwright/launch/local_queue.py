@@ -7,58 +7,36 @@ on the same folder waits for them, asks each run how it ended by doing its task 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from labwright.launch import slots
-from labwright.launch.job import After, Job
+from labwright.launch.job import After
 from labwright.launch.launcher import CANCELLED, DONE, ENDING, FAILED, QUEUED, RUNNING
 from labwright.launch.local_events import Reader, Standing, Told, started, tell
-from labwright.launch.site import Site
-from labwright.launch.submission import Submitted, read
-from labwright.runs.errors import Exit, MissingError
-from labwright.runs.publish import disk_said, write_json
+from labwright.launch.local_plan import output, read_plan
+from labwright.launch.submission import cancel_marks, read
+from labwright.runs.errors import Exit
+from labwright.runs.publish import disk_said
 from labwright.runs.signals import StopFlag
 
-PLAN = "queue.json"
-LOOK_S = 0.2
+LOOK_S, IDLE_S = 0.2, 1.0
+"""Between two rounds; the longer one after :data:`BRIEF_S` in which nothing happened."""
 BRIEF_S = 10.0
 """An attempt that wants to run again so soon found another process at work on its run, and comes back later."""
 LATER_S, LATEST_S = 2.0, 300.0
+ASIDE_S = 1.0
+"""An attempt that ended after real work lets others have its slot first, if they wait."""
 _OVER = (DONE, FAILED, CANCELLED)
-
-
-def gpus(job: Job) -> int:
-    """How many GPUs a task gets; -1 means one where there is any, for what one makes faster and nobody gave a number for."""
-    return job.resources.gpus if job.resources.gpus is not None else (-1 if job.gpu else 0)
-
-
-def write_plan(folder: Path, jobs: Sequence[Job], site: Site) -> None:
-    """What the queue has to know of the jobs, beside their scripts."""
-    plan = {
-        "jobs": [
-            {
-                "name": job.name,
-                "tasks": len(job.tasks),
-                "after": [[one.job, one.each] for one in job.after],
-                "gpus": gpus(job),
-            }
-            for job in jobs
-        ],
-        "slots": site.slots,
-        "requeues": site.requeues,
-        "array_limit": site.array_limit,
-        "by_hand": list(site.gpus),
-    }
-    write_json(folder / PLAN, plan, "submission")
 
 
 def conduct(folder: Path) -> Exit:
@@ -75,24 +53,34 @@ def conduct(folder: Path) -> Exit:
             tell(folder, "queue", pid=os.getpid(), started=started(os.getpid()), host=socket.gethostname())
             while not queue.is_over():
                 queue.look(stop())
-                time.sleep(LOOK_S)
+                time.sleep(LOOK_S if time.monotonic() - queue.heard < BRIEF_S else IDLE_S)
             tell(folder, "over", why=stop.reason)
     return Exit.AGAIN if stop.reason else Exit.DONE
+
+
+@dataclass
+class _Round:
+    """What is asked once a round, however many tasks wait."""
+
+    files: set[str] = field(default_factory=set)
+    """Names in the submission's folder."""
+    at_work: Counter[str] = field(default_factory=Counter)
+    """Tasks that run, by job."""
+    before: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Of what has to end first: a task that has not ended, and one that did not end well."""
+    full: dict[int, str] = field(default_factory=dict)
+    """Why there is no slot, by number of GPUs."""
 
 
 class _Queue:
     """The tasks of one submission, and the scripts that this process started."""
 
     def __init__(self, folder: Path) -> None:
-        try:
-            plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise MissingError("this is no submission for a queue on this machine", where=str(folder)) from error
-        self.folder, self.plan = folder, plan
-        self.jobs: dict[str, dict[str, Any]] = {job["name"]: job for job in plan["jobs"]}
+        self.folder, self.plan = folder, read_plan(folder)
+        self.jobs: dict[str, dict[str, Any]] = {job["name"]: job for job in self.plan["jobs"]}
         self.tasks = {f"{name}/{index}": (name, index) for name, job in self.jobs.items() for index in range(job["tasks"])}
         self.submitted = {job.name: job for job in read(folder).jobs}
-        self.supply = slots.supply(plan["by_hand"])
+        self.supply = slots.supply(self.plan["by_hand"])
         self.reader, self.told = Reader(folder), Told()
         self.scripts: dict[str, subprocess.Popen[bytes]] = {}
         self.due: dict[str, float] = {}
@@ -100,6 +88,9 @@ class _Queue:
         self.asked: dict[str, int] = {}
         """How often each script was told to stop."""
         self.stopping = False
+        self.heard = time.monotonic()
+        """When the last event came."""
+        self.round = _Round()
         self._hear()
 
     def is_over(self) -> bool:
@@ -115,6 +106,9 @@ class _Queue:
             self.stopping = True
             for script in self.scripts.values():
                 script.terminate()
+        self.round = _Round(set(os.listdir(self.folder)))
+        for task, (name, _) in self.tasks.items():
+            self.round.at_work[name] += self.told.task(task).state in (RUNNING, ENDING)
         for task, (name, index) in self.tasks.items():
             now = self.told.task(task)
             if now.state in (RUNNING, ENDING):
@@ -125,10 +119,11 @@ class _Queue:
     def _hear(self) -> None:
         for event in self.reader.news():
             self.told.take(event)
+            self.heard = time.monotonic()
 
     def _is_cancelled(self, task: str) -> bool:
-        name, index = self.tasks[task]
-        return self.told.task(task).cancels > 0 or self.submitted[name].is_cancelled(index)
+        marks = cancel_marks(self.folder, *self.tasks[task])
+        return self.told.task(task).cancels > 0 or any(mark.name in self.round.files for mark in marks)
 
     def _tell(self, kind: str, task: str, **fields: Any) -> None:
         tell(self.folder, kind, [task], **fields)
@@ -159,9 +154,9 @@ class _Queue:
         self._tell("end", task, code=code, state=state, why=why)
 
     def _pause(self, task: str, lasted_s: float) -> float:
-        """Seconds until the next attempt: none after real work, ever more after attempts that found no work to do."""
+        """Seconds until the next attempt: few after real work, ever more after attempts that found no work to do."""
         if lasted_s > BRIEF_S:
-            return 0.0
+            return ASIDE_S
         return min(LATER_S * 2.0 ** min(self.told.task(task).attempts - 1, 10), LATEST_S)
 
     def _stop_or_adopt(self, task: str, now: Standing) -> None:
@@ -179,15 +174,14 @@ class _Queue:
         if self._is_cancelled(task):
             self._tell("end", task, code=None, state=CANCELLED, why="cancelled before it began")
             return
-        before, lost = self._before(self.jobs[name], index)
+        waiting, lost = self._before(self.jobs[name], index)
         if lost:
             self._tell("never", task, why=f"{lost} did not end well")
             return
-        at_work = sum(self.told.task(f"{name}/{other}").state in (RUNNING, ENDING) for other in range(self.jobs[name]["tasks"]))
-        if before:
-            why = f"waits for {before}"
-        elif self.plan["array_limit"] and at_work >= self.plan["array_limit"]:
-            why = f"{at_work} tasks of {name} run already"
+        if waiting:
+            why = f"waits for {waiting}"
+        elif 0 < self.plan["array_limit"] <= self.round.at_work[name]:
+            why = f"{self.round.at_work[name]} tasks of {name} run already"
         elif time.monotonic() < self.due.get(task, 0.0):
             why = "asked to be run again, later"
         else:
@@ -203,16 +197,25 @@ class _Queue:
         """A task that has to end well first and has not ended; and one that ended otherwise."""
         waiting = lost = ""
         for before in (After(*pair) for pair in job["after"]):
-            indices = [index] if before.each else range(self.jobs[before.job]["tasks"])
-            for other in (f"{before.job}/{one}" for one in indices):
-                state = self.told.task(other).state
-                lost = lost or (other if state in (FAILED, CANCELLED) else "")
-                waiting = waiting or (other if state not in _OVER else "")
+            key = f"{before.job}/{index if before.each else ''}"
+            if key not in self.round.before:
+                indices = [index] if before.each else range(self.jobs[before.job]["tasks"])
+                states = {other: self.told.task(other).state for other in (f"{before.job}/{one}" for one in indices)}
+                self.round.before[key] = (
+                    next((other for other, state in states.items() if state not in _OVER), ""),
+                    next((other for other, state in states.items() if state in (FAILED, CANCELLED)), ""),
+                )
+            waiting, lost = (one or other for one, other in zip((waiting, lost), self.round.before[key], strict=True))
         return waiting, lost
 
     def _slot(self, gpus: int) -> slots.Slot | str:
         count = min(1, len(self.supply.devices)) if gpus < 0 else gpus
-        return slots.take_gpus(self.supply, count) if count else slots.take_cpu(self.plan["slots"])
+        if count in self.round.full:
+            return self.round.full[count]
+        slot = slots.take_gpus(self.supply, count) if count else slots.take_cpu(self.plan["slots"])
+        if isinstance(slot, str):
+            self.round.full[count] = slot
+        return slot
 
     def _begin(self, task: str, name: str, index: int, slot: slots.Slot) -> None:
         out = output(self.submitted[name], index)
@@ -230,13 +233,8 @@ class _Queue:
                 )
         slot.let_go()
         self.scripts[task] = script
+        self.round.at_work[name] += 1
         self._tell("begin", task, pid=script.pid, started=started(script.pid), gpus=list(slot.gpus))
-
-
-def output(job: Submitted, index: int) -> Path:
-    """Where a task's script prints to, attempt after attempt."""
-    number = f"_{index}" if len(job.tasks) > 1 else ""
-    return job.tasks[index].run / "jobs" / f"local-{job.folder.name}-{job.name}{number}.out"
 
 
 @contextmanager

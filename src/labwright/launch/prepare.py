@@ -1,24 +1,30 @@
 """A study, or the rows of a sweep, made ready for a site: refusals, jobs, pinned image, the text of every file; then queued.
 
-Whatever ``labwright run`` would refuse is refused here, before anything is written.
+Whatever ``labwright run`` would refuse is refused here, before anything is written. Whether a run is taken by a job or a process is
+looked at last, while no other process submits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from labwright.data.findings import Finding
-from labwright.launch import registry, submission
+from labwright.launch import hello, registry, submission
+from labwright.launch.alone import alone
 from labwright.launch.compose import Row, compose
 from labwright.launch.job import Job
-from labwright.launch.launcher import launcher, render
+from labwright.launch.launcher import launcher, order, render
 from labwright.launch.site import Site, load_site, need
-from labwright.launch.status import Placed, placed
+from labwright.launch.status import Placed, may_live, placed
 from labwright.parts.claims import Busy, busy
 from labwright.parts.conduct import unasked
 from labwright.runs.errors import LabwrightError
+from labwright.runs.run import Run
 from labwright.study.plan import Planned, create, runs_folder
 from labwright.study.resolve import Study
 
@@ -50,7 +56,7 @@ class Prepared:
         found: dict[str, str] = {}
         for job in self.jobs:
             found |= render(self.site.kind, job, self.site, place or self.place)
-        return found
+        return {**found, **order(self.site.kind, self.jobs, place or self.place)}
 
     @property
     def planned(self) -> list[Planned]:
@@ -80,20 +86,19 @@ def prepare(rows: Sequence[Row], site: Site, *, step: str | None = None, runs: P
     Raises:
         MissingError: a training that nobody asked for would have to start; or the registry of the image cannot be reached.
         DataError: a gate is closed, or a complete run can no longer be used.
-        Busy: a run is queued or being worked on.
     """
     for study, plan in rows:
         for planned in plan:
             if error := unasked(planned, study, step, runs):
                 raise error
     made = Prepared(tuple(rows), tuple(compose(rows, site)), site, runs_folder(rows[0][0], runs))
-    _refuse_taken(made.planned)
-    image = need(site.container.image, "container.image", site)
-    if not image or not made.jobs:
-        return made
-    pinned, finding = registry.pinned(image, _recorded(image, made.runs))
-    held = site.model_copy(update={"container": site.container.model_copy(update={"image": pinned})})
-    return replace(made, site=held, tag=image if image != pinned else "", findings=(finding,) if finding else ())
+    return _pinned(made) if made.jobs else made
+
+
+def prepare_hello(site: Site, runs: Path) -> Prepared:
+    """One small job that looks at a machine of the site; its answer goes to a folder of its own beside the submissions."""
+    folder = runs.resolve() / "jobs" / f"hello-{secrets.token_hex(4)}"
+    return _pinned(Prepared((), (hello.job(site, folder),), site, runs.resolve()))
 
 
 def create_runs(prepared: Prepared) -> None:
@@ -115,7 +120,7 @@ def begin(prepared: Prepared) -> submission.Submission:
         prepared.runs,
         site=prepared.site.name,
         kind=prepared.site.kind,
-        study=str(prepared.rows[0][0].path),
+        study=str(prepared.rows[0][0].path) if prepared.rows else "",
         jobs=prepared.jobs,
         image=prepared.site.container.image,
         tag=prepared.tag,
@@ -123,6 +128,29 @@ def begin(prepared: Prepared) -> submission.Submission:
     )
     write(prepared.texts(made.folder), made.folder)
     return made
+
+
+@contextmanager
+def begun(prepared: Prepared) -> Iterator[submission.Submission]:
+    """A submission that is begun; until the block is left nobody else submits to the folder of runs.
+
+    Where the block fails, run folders that this made are removed again, but for those that a job or a process has.
+
+    Raises:
+        Busy: a run is queued or being worked on, or another process is submitting.
+    """
+    with alone(prepared.runs):
+        if error := taken(prepared):
+            raise error
+        new = [one.folder for one in prepared.planned if not one.folder.exists()]
+        made = None
+        try:
+            made = begin(prepared)
+            yield made
+        except BaseException:
+            has_job = {task.run for job in (submission.read(made.folder).jobs if made else ()) if job.id for task in job.tasks}
+            _remove_unused([folder for folder in new if folder not in has_job])
+            raise
 
 
 def queue(prepared: Prepared, made: submission.Submission) -> submission.Submission:
@@ -151,23 +179,53 @@ def write(texts: dict[str, str], folder: Path) -> None:
             path.chmod(0o755)
 
 
-def _refuse_taken(planned: Sequence[Planned]) -> None:
-    """Refuse runs that a job holds already, or that a process works on."""
-    begun = [one for one in planned if one.state != "absent"]
-    held_by = placed([one.run for one in begun])
-    for one in begun:
-        if held := [task for task in held_by.get(one.folder, ()) if task.is_living]:
-            raise _taken(one, held)
-        if one.state == "running":
-            raise busy(one.run)
+def _pinned(prepared: Prepared) -> Prepared:
+    """The same with the container's image by digest."""
+    site = prepared.site
+    image = need(site.container.image, "container.image", site)
+    if not image:
+        return prepared
+    pinned, finding = registry.pinned(image, _recorded(image, prepared.runs))
+    held = site.model_copy(update={"container": site.container.model_copy(update={"image": pinned})})
+    return replace(prepared, site=held, tag=image if image != pinned else "", findings=(finding,) if finding else ())
 
 
-def _taken(planned: Planned, held: Sequence[Placed]) -> Busy:
-    ids = ", ".join(dict.fromkeys(task.job.id for task in held))
+def _remove_unused(folders: Sequence[Path]) -> None:
+    for folder in folders:
+        if not any((folder / "journal").glob("*")):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def taken(prepared: Prepared) -> Busy | None:
+    """Why the jobs cannot be queued now: a job has one of their runs already, or may have it, or a process works on it."""
+    begun = [one.run for one in prepared.planned if (one.folder / "step.json").is_file()]
+    had_by = placed(begun, earlier=True)
+    for run in begun:
+        tasks = had_by.get(run.folder.resolve(), [])
+        if living := [task for task in tasks if task.is_living]:
+            return _taken(run, living)
+        if run.state() == "running":
+            return busy(run)
+        if unheard := [task for task in tasks if may_live(task)]:
+            return _unheard(run, unheard)
+    return None
+
+
+def _taken(run: Run, tasks: Sequence[Placed]) -> Busy:
+    ids = list(dict.fromkeys(task.job.id for task in tasks))
     return Busy(
-        f"job {ids} has this run already; it is {held[0].seen.state}",
-        where=planned.folder.name,
-        todo=f"Wait for it, or stop it with `labwright cancel {ids.partition(',')[0]}`, then submit again; nothing was touched.",
+        f"job {', '.join(ids)} has this run already; it is {tasks[0].seen.state}",
+        where=run.name,
+        todo=f"Wait for it, or stop it with `labwright cancel {' '.join(ids)}`, then submit again; nothing was touched.",
+    )
+
+
+def _unheard(run: Run, tasks: Sequence[Placed]) -> Busy:
+    ids = list(dict.fromkeys(task.job.id for task in tasks))
+    return Busy(
+        f"job {', '.join(ids)} may still have this run; the scheduler says nothing of it",
+        where=run.name,
+        todo=f"`labwright cancel {' '.join(ids)}` gives it up, whether it lives or not; then submit again. Nothing was touched.",
     )
 
 

@@ -63,10 +63,14 @@ def pinned(image: str, recorded: str | None) -> tuple[str, Finding | None]:
         return image, None
     asked = reference(image)
     now = f"docker://{asked.name}@{digest(asked)}"
+    return now, moved(image, recorded, now)
+
+
+def moved(image: str, recorded: str | None, now: str) -> Finding | None:
+    """A finding where the tag ``image`` means ``now`` and was recorded as something else."""
     if recorded is None or recorded == now or form_of(recorded) != "digest":
-        return now, None
-    text = f"the tag {asked.tag} meant {recorded.partition('@')[2]} and now means {now.partition('@')[2]}"
-    return now, MOVED_TAG.at(image, text)
+        return None
+    return MOVED_TAG.at(image, f"it meant {recorded.partition('@')[2]} and now means {now.partition('@')[2]}")
 
 
 def reference(image: str) -> Reference:

@@ -20,12 +20,16 @@ from labwright.parts.shares import Share
 from labwright.runs.errors import FaultError
 from labwright.study.elsewhere import VARIABLE, moved
 
+_FREE_PORT = 'import socket; free = socket.create_server(("127.0.0.1", 0)); print(free.getsockname()[1])'
+
 
 def lines(
     job: Job,
     site: Site,
     *,
     index: str = "0",
+    choice: Sequence[str] = (),
+    words: str = "",
     start: str = "",
     log: str = "",
     before: Sequence[str] = (),
@@ -38,6 +42,8 @@ def lines(
         job: what to start.
         site: the habits of the place.
         index: a shell word that is the number of the task, such as ``$SLURM_ARRAY_TASK_ID``.
+        choice: lines that set ``$home`` and ``$run`` where that does not go by the number of the task.
+        words: what follows the run folder in the payload, where that does not either.
         start: words before the payload, such as ``srun --ntasks=8``.
         log: name of a file in ``$home/jobs`` to which all that is printed goes from then on, as inside of double quotes.
         before: lines of the launcher right before the payload.
@@ -50,20 +56,21 @@ def lines(
     return [
         "set -u",
         *_traps(),
-        *_task(job, site, index),
+        *(choice or _task(job, site, index)),
         *([f'exec >>"$home/jobs/{log}" 2>&1'] if log else []),
-        *_setup(site),
+        *setup(site),
         *environment(site, extra_env or {}),
         *before,
         *_there(site),
-        *_payload(job, site, start, [*site.env, *(extra_env or {}), *handed_on]),
+        *_payload(job, site, start, words or _words(job), [*site.env, *(extra_env or {}), *handed_on]),
         *_back(job, site),
     ]
 
 
 def python(site: Site) -> str:
     """The interpreter of the payload, as the site has it; it may hold variables of the execute side."""
-    return need(site.python, "python", site) or (site.container.python if site.in_container else sys.executable)
+    inside = need(site.container.python, "container.python", site) if site.in_container else sys.executable
+    return need(site.python, "python", site) or inside
 
 
 def environment(site: Site, extra: Mapping[str, str]) -> list[str]:
@@ -72,11 +79,49 @@ def environment(site: Site, extra: Mapping[str, str]) -> list[str]:
     if site.data_root:
         places = [f"{shlex.quote(here)}={expanding(need(there, 'data_root', site))}" for here, there in site.data_root.items()]
         made.append(f"export {VARIABLE}={':'.join(places)}")
-    return [*made, *containers.prelude(site.container, need(site.scratch, "scratch", site))]
+    return [*made, *containers.prelude(site.container, need(site.scratch, "scratch", site), kept={**site.env, **extra})]
+
+
+def deadline(job: Job, site: Site) -> dict[str, str]:
+    """The variable by which an attempt ends by itself before its limit; none where there is no limit."""
+    if not job.resources.minutes:
+        return {}
+    limit = job.resources.minutes * 60
+    return {"LABWRIGHT_STOP_AFTER_S": str(max(limit - site.signal_before_s, limit // 2))}
+
+
+def ranks(count: int, interpreter: str) -> list[str]:
+    """A shell function that starts what follows it once for each GPU of this machine, by the variables of ``torchrun``.
+
+    ``torchrun`` itself would turn every exit code but 0 into 1, and "run me again" with them.
+    """
+    return [
+        "ranks() {",
+        "  local rank pids=() one told= code=0",
+        f"  export WORLD_SIZE={count} LOCAL_WORLD_SIZE={count} MASTER_ADDR=127.0.0.1",
+        f"  MASTER_PORT=$({expanding(interpreter)} -c {shlex.quote(_FREE_PORT)}); export MASTER_PORT",
+        """  trap 'told=yes; kill -USR1 "${pids[@]}" 2>/dev/null' TERM USR1 INT""",
+        "  for ((rank = 0; rank < WORLD_SIZE; rank++)); do",
+        '    RANK=$rank LOCAL_RANK=$rank "$@" &',
+        '    pids+=("$!"); [ -z "$told" ] || kill -USR1 "$!"',
+        "  done",
+        '  for rank in "${!pids[@]}"; do',
+        "    while :; do",
+        "      told=",
+        '      wait "${pids[rank]}"; one=$?',
+        '      [ -n "$told" ] || break',
+        "    done",
+        # All leave with the same code, but one that was killed.
+        "    ((one > code)) && code=$one",
+        "  done",
+        '  return "$code"',
+        "}",
+    ]
 
 
 def _traps() -> list[str]:
     return [
+        "# Signals go on to the payload, which saves what it has and leaves with 75.",
         "stop= child= caught=",
         # USR1, whatever came: it may be said twice, while a second TERM would end the payload before it has saved.
         'hand_on() { stop="$stop $1" caught=1; [ -z "$child" ] || kill -USR1 "$child" 2>/dev/null; }',
@@ -121,7 +166,7 @@ def _words(job: Job) -> str:
     return f'--share "{"$task" if len(job.runs) == 1 else f"$((task % {share.count}))"}/{share.count}"'
 
 
-def _setup(site: Site) -> list[str]:
+def setup(site: Site) -> list[str]:
     """The site's own lines; the first that fails is shown and ends the job with 78."""
     made = []
     for line in site.setup:
@@ -139,14 +184,15 @@ def _there(site: Site) -> list[str]:
         'mkdir -p "$run"',
         # By rename: other tasks of the array look for it too.
         'if [ ! -e "$run/step.json" ]; then',
-        '  new=$(mktemp "$run/.tmp-step.XXXXXX") && cp "$home/step.json" "$new" && mv "$new" "$run/step.json" || exit 66',
+        '  new=$(mktemp "$run/.tmp-step.XXXXXX") && cp -p "$home/step.json" "$new" && mv "$new" "$run/step.json" || exit 66',
         "fi",
     ]
 
 
-def _payload(job: Job, site: Site, start: str, env: Iterable[str]) -> list[str]:
-    words = [start, _inside(job, site, env), expanding(python(site)), "-m labwright", job.tasks[0].verb, '"$run"', _words(job)]
+def _payload(job: Job, site: Site, start: str, follows: str, env: Iterable[str]) -> list[str]:
+    words = [start, _inside(job, site, env), expanding(python(site)), "-m labwright", job.tasks[0].verb, '"$run"', follows]
     return [
+        "# The payload; a signal that came before it began is enough to leave it.",
         "code=75",
         'if [ -z "$stop" ]; then',
         f"  {' '.join(filter(None, words))} &",

@@ -12,7 +12,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psutil
 
@@ -60,32 +60,32 @@ class Supply(NamedTuple):
     devices: tuple[Device, ...]
     reason: str = ""
     """Why there are none."""
-    given: bool = False
-    """Whether CUDA_VISIBLE_DEVICES was set by whoever started this; nothing beyond it is ever taken."""
+    given: str | None = None
+    """CUDA_VISIBLE_DEVICES as whoever started this has set it; nothing beyond it is ever taken."""
 
 
-def supply(by_hand: Sequence[int] = (), *, environment: Mapping[str, str] = os.environ, nvml: Any = None) -> Supply:
+def supply(by_hand: Sequence[int] = (), environment: Mapping[str, str] = os.environ) -> Supply:
     """The GPUs that jobs may take: those of CUDA_VISIBLE_DEVICES where it is set, else all; of these the ones named by hand.
 
     Args:
         by_hand: numbers as ``nvidia-smi`` prints them.
-        nvml: the binding to ask instead of the installed one (tests).
+        environment: of whoever asks.
 
     Raises:
         CommandError: a number names no GPU that may be taken.
     """
-    seen = visible(nvml, environment)
+    seen = visible(environment=environment)
     granted = environment.get("CUDA_VISIBLE_DEVICES")
     scheduler = next((name for variable, name in SCHEDULERS.items() if variable in environment), "")
     if granted is not None:
-        found = Supply(tuple(_granted(granted, seen)), f"CUDA_VISIBLE_DEVICES={granted!r} names no GPU", given=True)
+        found = Supply(tuple(_granted(granted, seen)), f"CUDA_VISIBLE_DEVICES={granted!r} names no GPU", granted)
     elif scheduler and not by_hand:
         found = Supply((), f"{scheduler} gave this job no GPU")
     else:
         found = Supply(tuple(Device(gpu.uuid, gpu) for gpu in seen.gpus), seen.reason)
     if not by_hand:
         return found
-    if not found.devices and not found.given:
+    if not found.devices and found.given is None:
         # Without NVML nothing is known of a GPU but the number that was given.
         found = Supply(tuple(Device(str(number), None) for number in by_hand if os.path.exists(f"{DEVICE}{number}")), found.reason)
     return found._replace(devices=tuple(_numbered(found, number) for number in by_hand))
@@ -93,7 +93,7 @@ def supply(by_hand: Sequence[int] = (), *, environment: Mapping[str, str] = os.e
 
 def _granted(words: str, seen: Visible) -> Iterator[Device]:
     """What was granted, each GPU by the word that was used for it."""
-    granted = [word.strip() for word in words.split(",") if word.strip()]
+    granted = _listed(words)
     if seen.gpus:
         # CUDA ignores what follows a wrong word.
         yield from map(Device, granted, seen.gpus)
@@ -128,19 +128,14 @@ def used_by(device: Device) -> str:
     return listed([f"process {pid} of {_owner(pid)}" for pid in (device.gpu.users() if device.gpu else ())])
 
 
-def take_gpus(found: Supply, count: int, *, folder: Path | None = None, device: str = DEVICE) -> Slot | str:
-    """``count`` GPUs that nobody uses and no other queue has taken; else why not, in words.
-
-    Args:
-        folder: for locks of GPUs that have no device file here; the user's state folder by default.
-        device: what device files are called, less their numbers (tests).
-    """
+def take_gpus(found: Supply, count: int) -> Slot | str:
+    """``count`` GPUs that nobody uses and no other queue has taken; else why not, in words."""
     taken: list[tuple[int, str]] = []
     reasons = []
     for one in found.devices:
         if len(taken) == count:
             break
-        descriptor = _lock_gpu(one, folder, device)
+        descriptor = _lock_gpu(one)
         if descriptor is None:
             reasons.append(f"{one.name} is taken by another job")
         elif users := used_by(one):
@@ -156,28 +151,32 @@ def take_gpus(found: Supply, count: int, *, folder: Path | None = None, device: 
     return "; ".join(reasons) or found.reason
 
 
-def take_cpu(count: int, folder: Path | None = None) -> Slot | str:
+def take_cpu(count: int) -> Slot | str:
     """One of ``count`` slots for jobs without a GPU, shared by all queues of this user on this machine; else why not."""
     for number in range(count):
-        if (descriptor := _lock(_state(folder) / f"slot-{number}", os.O_RDWR | os.O_CREAT)) is not None:
+        if (descriptor := _lock(_state() / f"slot-{number}", os.O_RDWR | os.O_CREAT)) is not None:
             return Slot((descriptor,))
     return f"{'the slot' if count == 1 else f'all {count} slots'} of this machine {'is' if count == 1 else 'are'} taken"
 
 
 def visible_to(slot: Slot, found: Supply) -> dict[str, str]:
-    """What a job that holds ``slot`` has to be told. A variable that was given stays as it is where all of it is used."""
-    if found.given and len(slot.gpus) in (0, len(found.devices)):
+    """What a job that holds ``slot`` has to be told. What was given is narrowed where less of it is used, and never changed else."""
+    if found.given is not None and (not slot.gpus or sorted(slot.gpus) == sorted(_listed(found.given))):
         return {}
     if not slot.gpus and not found.devices:
         return {}
     return {"CUDA_VISIBLE_DEVICES": ",".join(slot.gpus)}
 
 
-def _lock_gpu(one: Device, folder: Path | None, device: str) -> int | None:
+def _listed(words: str) -> list[str]:
+    return [word.strip() for word in words.split(",") if word.strip()]
+
+
+def _lock_gpu(one: Device) -> int | None:
     number = (one.gpu.minor if one.gpu else None) if one.gpu or not one.word.isdigit() else int(one.word)
-    path = Path(f"{device}{number}")
+    path = Path(f"{DEVICE}{number}")
     if number is None or not path.exists():
-        return _lock(_state(folder) / f"gpu-{one.word.replace('/', '-')}", os.O_RDWR | os.O_CREAT)
+        return _lock(_state() / f"gpu-{one.word.replace('/', '-')}", os.O_RDWR | os.O_CREAT)
     return _lock(path, os.O_RDONLY)
 
 
@@ -195,10 +194,8 @@ def _lock(path: Path, flags: int) -> int | None:
         return descriptor
 
 
-def _state(folder: Path | None) -> Path:
+def _state() -> Path:
     """Where this user's locks of this machine lie; a home may be shared by many machines."""
-    if folder is not None:
-        return folder
     home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(home) / "labwright" / "slots" / socket.gethostname()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from labwright.launch import slurm_state
 from labwright.launch.job import Job
-from labwright.launch.launcher import CANCELLED, RUNNING, UNKNOWN, Seen, call
+from labwright.launch.launcher import CANCELLED, QUEUED, RUNNING, UNKNOWN, Seen, call
 from labwright.launch.site import Site
 from labwright.launch.submission import CANCELLED as CANCEL_MARK
 from labwright.launch.submission import Submission, Submitted, cancel_marks
@@ -23,6 +23,8 @@ from labwright.runs.errors import Exit, FaultError, LabwrightError, MissingError
 SUBMIT_WITHIN_S = 120.0
 """How long sbatch may take. A controller under load is slow, and a job whose id was not heard is hard to find again."""
 ACCOUNTING_WITHIN_S = 20.0
+SIGNAL_WITHIN_S = 3.0
+_NOBODY = "neither Slurm's queue nor its accounting knows it"
 
 
 class Slurm:
@@ -42,11 +44,13 @@ class Slurm:
                     # Slurm ends a job without a word whose output cannot be opened.
                     with publish.disk_said(run / "jobs"):
                         (run / "jobs").mkdir(parents=True, exist_ok=True)
-                ids[job.name] = _sbatch(submission.folder / f"{job.name}.sbatch", _dependency(job, ids))
+                ids[job.name] = _sbatch(submission.folder / f"{job.name}.sbatch", dependency(job, ids))
                 submission.queued(job.name, ids[job.name])
                 _check_reservation(ids[job.name], job.queue.reservation, site)
-        except BaseException:
-            _take_back(submission, ids)
+        except BaseException as error:
+            taken = _take_back(submission, ids)
+            if isinstance(error, LabwrightError) and ids and taken:
+                error.todo = f"{error.todo} What was queued before it is cancelled again.".strip()
             raise
 
     def poll(self, jobs: Sequence[Submitted] | None) -> dict[str, Seen]:
@@ -63,8 +67,9 @@ class Slurm:
         book, why_not = _book(ended)
         seen = {}
         for key, (job, index, id) in wanted.items():
-            nobody = Seen(id, UNKNOWN, why or why_not or "neither Slurm's queue nor its accounting knows it")
-            seen[key] = _as_asked(slurm_state.of_task(queue, id) or slurm_state.of_task(book, id) or nobody, job, index)
+            seen[key] = slurm_state.of_task(queue, id) or slurm_state.of_task(book, id) or Seen(id, UNKNOWN, why or why_not or _NOBODY)
+            if job.is_cancelled(index):
+                seen[key] = _as_asked(seen[key])
         return seen
 
     def cancel(self, job: Submitted, indices: Sequence[int] | None = None) -> None:
@@ -78,16 +83,14 @@ class Slurm:
         chosen = range(len(job.tasks)) if indices is None else indices
         told = {index for index in chosen if any(mark.exists() for mark in cancel_marks(job.folder, job.name, index)[1:])}
         job.mark_cancelled(indices)
-        queue = slurm_state.by_task(slurm_state.queue(_squeue(f"--jobs={job.id}")))
-        seen = {index: found for index in chosen if (found := slurm_state.of_task(queue, task_id(job, index)))}
-        saving = [task_id(job, index) for index, one in seen.items() if one.state == RUNNING and index not in told]
-        ending = [task_id(job, index) for index, one in seen.items() if one.state != RUNNING or index in told]
-        if saving:
-            call("scancel", "--batch", "--signal=USR1", *saving)
-        if len(ending) == len(job.tasks):
-            ending = [job.id]
+        states = _states(job)
+        saving = [index for index in chosen if states.get(index) == RUNNING and index not in told]
+        ending = [index for index in chosen if index in states and index not in saving]
+        # What waits goes first: a task may begin in between, and then finds its mark.
         if ending:
-            call("scancel", *ending)
+            call("scancel", _ids(job, ending))
+        if saving:
+            _tell_to_save(job, saving, others_wait=any(state == QUEUED for index, state in states.items() if index not in chosen))
 
     def tail(self, job: Submitted, index: int) -> list[str] | None:
         """None: output files lie in the run folder, which is seen from everywhere."""
@@ -116,20 +119,13 @@ def task_id(job: Submitted, index: int) -> str:
     return f"{job.id}_{index}" if len(job.tasks) > 1 else job.id
 
 
-def dry_run(script: Path) -> str:
-    """What Slurm would make of a batch script: when and where it would start.
-
-    Raises:
-        LabwrightError: Slurm would refuse it; the message holds its words.
-    """
-    return call("sbatch", "--test-only", str(script), env=_environment(), errors_too=True).strip()
-
-
 def _sbatch(script: Path, dependency: Sequence[str]) -> str:
     try:
         answer = call("sbatch", "--parsable", *dependency, str(script), within_s=SUBMIT_WITHIN_S, env=_environment())
     except FaultError as error:
-        raise FaultError(f"Slurm refused the job {script.stem}: {error.what}", where=str(script), todo=error.todo) from error
+        raise FaultError(
+            f"Slurm refused the job {script.stem}: {error.what.removeprefix('sbatch: error: ')}", where=str(script), todo=error.todo
+        ) from error
     # With several clusters the name of the one follows; sites print greetings before.
     lines = answer.split()
     id = lines[-1].partition(";")[0] if lines else ""
@@ -138,7 +134,7 @@ def _sbatch(script: Path, dependency: Sequence[str]) -> str:
     return id
 
 
-def _dependency(job: Job, ids: Mapping[str, str]) -> list[str]:
+def dependency(job: Job, ids: Mapping[str, str]) -> list[str]:
     """Options for the command line: ids are not known before."""
     kinds = {
         "afterok": [ids[after.job] for after in job.after if not after.each],
@@ -170,7 +166,7 @@ def _check_reservation(id: str, reservation: str, site: Site) -> None:
         )
 
 
-def _take_back(submission: Submission, ids: Mapping[str, str]) -> None:
+def _take_back(submission: Submission, ids: Mapping[str, str]) -> bool:
     """Cancel what is queued already of a submission that was refused in its middle; what cannot be cancelled stays recorded."""
     with suppress(LabwrightError, OSError):
         (submission.folder / CANCEL_MARK).touch()
@@ -181,6 +177,8 @@ def _take_back(submission: Submission, ids: Mapping[str, str]) -> None:
             call("scancel", *dict.fromkeys([*ids.values(), *unheard]))
         for name in ids:
             submission.queued(name, "")
+        return True
+    return False
 
 
 def _queue(ids: Sequence[str]) -> tuple[dict[str, Seen], str]:
@@ -208,6 +206,32 @@ def _book(ids: Sequence[str]) -> tuple[dict[str, Seen], str]:
     return slurm_state.by_task(slurm_state.book(text)), ""
 
 
+def _states(job: Submitted) -> dict[int, str]:
+    """The states of the tasks of a job that are in the queue."""
+    queue = slurm_state.by_task(slurm_state.queue(_squeue(f"--jobs={job.id}")))
+    seen = {index: slurm_state.of_task(queue, task_id(job, index)) for index in range(len(job.tasks))}
+    return {index: one.state for index, one in seen.items() if one}
+
+
+def _ids(job: Submitted, indices: Sequence[int]) -> str:
+    """Tasks of one job as Slurm's tools take them: one word is one question, and thousands of ids are thousands."""
+    return f"{job.id}_[{','.join(map(str, indices))}]" if len(job.tasks) > 1 else job.id
+
+
+def _tell_to_save(job: Submitted, indices: Sequence[int], *, others_wait: bool) -> None:
+    """Send USR1 to the batch shells of running tasks.
+
+    Where other tasks of the array still wait, the controller hands the signal on and says all the same that it could not (Slurm 22.05),
+    and scancel would go on trying for half a minute.
+    """
+    try:
+        call("scancel", "--batch", "--signal=USR1", _ids(job, indices), within_s=SIGNAL_WITHIN_S)
+    except FaultError:
+        states = _states(job)
+        if not others_wait and any(states.get(index) == RUNNING for index in indices):
+            raise
+
+
 def _squeue(which: str, form: str = slurm_state.QUEUE_FORMAT) -> str:
     # Unlimited: else long lists of tasks end with an ellipsis.
     environment = {**os.environ, "SLURM_BITSTR_LEN": "0"}
@@ -220,8 +244,10 @@ def _squeue(which: str, form: str = slurm_state.QUEUE_FORMAT) -> str:
         raise
 
 
-def _as_asked(seen: Seen, job: Submitted, index: int) -> Seen:
-    """A task that was told to save and end, and did, has not failed."""
-    if slurm_state.exit_code(seen) == Exit.AGAIN and job.is_cancelled(index):
+def _as_asked(seen: Seen) -> Seen:
+    """A task that was to save and end, and did, has not failed; one that never began may leave no trace in the accounting."""
+    if slurm_state.exit_code(seen) == Exit.AGAIN:
         return seen._replace(state=CANCELLED, reason="it was cancelled, and saved before it ended")
+    if seen.state == UNKNOWN and seen.reason == _NOBODY:
+        return seen._replace(state=CANCELLED, reason="it was cancelled")
     return seen

@@ -17,6 +17,7 @@ from labwright.launch import script
 from labwright.launch.job import Job, seen_from
 from labwright.launch.site import Site, need
 from labwright.launch.submission import cancel_marks
+from labwright.launch.words import expanding
 from labwright.runs.errors import StudyError
 
 RANK_VARIABLES = ("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NTASKS", "SLURM_NODEID", "SLURM_STEP_TASKS_PER_NODE", "SLURM_TASKS_PER_NODE")
@@ -57,7 +58,7 @@ def _options(job: Job, site: Site, place: Path) -> Iterator[str]:
     yield f"--output={_quoted(str(folder).replace('%', '%%'))}/{pattern}"
     yield "--open-mode=append"
     for name in ("partition", "account", "qos", "reservation", "constraint"):
-        if value := need(getattr(queue, name), f"queues.….{name}", site):
+        if value := need(getattr(queue, name), f"queues.{job.queue_name}.{name}", site):
             yield f"--{name}={_quoted(value)}"
     yield f"--nodes={job.nodes}"
     yield f"--ntasks-per-node={job.ranks_per_node}"
@@ -80,17 +81,18 @@ def _options(job: Job, site: Site, place: Path) -> Iterator[str]:
         yield f"--signal=B:USR1@{min(site.signal_before_s, (asked.minutes or math.inf) * 30)}"
     yield "--requeue"
     for name, value in queue.attributes.items():
-        yield f"--{name}={_quoted(need(value, f'queues.….attributes.{name}', site))}" if value else f"--{name}"
+        yield f"--{name}={_quoted(need(value, f'queues.{job.queue_name}.attributes.{name}', site))}" if value else f"--{name}"
 
 
 def _head(job: Job, site: Site, place: Path) -> list[str]:
     task = job.tasks[0]
-    payload = shlex.join(task.argv(script.python(site), seen_from(task.run, site.runs_root)))
-    marks = [shlex.quote(str(mark)) for mark in cancel_marks(place, job.name, "")]
-    marks = [*marks[:2], f'{marks[2]}"$SLURM_ARRAY_TASK_ID"'] if job.is_array else marks[:2]
+    payload = " ".join(map(expanding, task.argv(script.python(site), seen_from(task.run, site.runs_root))))
+    marks = [f'"$place/{mark.name}"' for mark in cancel_marks(Path(), job.name, "$SLURM_ARRAY_TASK_ID")]
+    tests = [f"[ -e {mark} ]" for mark in marks[: 3 if job.is_array else 2]]
     return [
         f"# {'The first task' if job.is_array else 'This'} by hand: {payload}",
-        f"cancelled() {{ {' || '.join(f'[ -e {mark} ]' for mark in marks)}; }}",
+        f"place={shlex.quote(str(place))}",
+        f"cancelled() {{ {' || '.join(tests)}; }}",
         'if cancelled; then echo "labwright: cancelled before it began" >&2; exit 75; fi',
     ]
 
@@ -119,7 +121,8 @@ def _body(job: Job, site: Site) -> list[str]:
 def _rendezvous(job: Job, site: Site) -> list[str]:
     """Where the processes of a training meet: on the first node, at a port that nobody has."""
     made = [
-        # Below the ports that the kernel gives to outgoing connections. Who answers has the port.
+        "# Where the processes meet: a port at which nobody answers.",
+        # Below the ports that the kernel gives to outgoing connections.
         "while MASTER_PORT=$((20000 + RANDOM % 12000)); (: <>/dev/tcp/127.0.0.1/$MASTER_PORT) 2>/dev/null; do :; done",
         "export MASTER_PORT",
     ]
@@ -136,7 +139,7 @@ def _tail(job: Job, site: Site) -> list[str]:
     """What becomes of exit code 75."""
     own = "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}" if job.is_array else "$SLURM_JOB_ID"
     return [
-        "",
+        "# 75: it has saved, and is to be queued again.",
         '[ "$code" -eq 75 ] || exit "$code"',
         # Slurm ends what it has queued again; the lines below are to be done all the same.
         "trap '' TERM",
@@ -145,7 +148,7 @@ def _tail(job: Job, site: Site) -> list[str]:
         # TERM is Slurm's word at scancel, which is to be the end, and at pre-emption, after which Slurm itself queues the job again.
         'case $stop in *TERM*) leave "ended by Slurm; what is done is kept" ;; esac',
         f'if [ "${{SLURM_RESTART_COUNT:-0}}" -ge {site.requeues} ]; then',
-        f'  leave "queued again {site.requeues} times already, as often as the site allows; submit the study again to go on"',
+        f'  leave "queued again as often as the site allows ({site.requeues} times); submit the study again to go on"',
         "fi",
         f'scontrol requeue "{own}" || leave "it could not be queued again; submit the study again to go on"',
         # Told to stop by nobody, and so early: another process works on the run.

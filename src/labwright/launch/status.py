@@ -40,6 +40,12 @@ class Placed(NamedTuple):
     def is_living(self) -> bool:
         return self.seen.state in LIVING
 
+    @property
+    def job_id(self) -> str:
+        """The job's own id, where what was submitted is called otherwise, as a DAG is."""
+        task = self.seen.id
+        return self.job.id if not task or task.startswith(self.job.id) else _job_id(task)
+
 
 class Standing(NamedTuple):
     """How one run is getting on."""
@@ -72,16 +78,35 @@ def look(jobs: Iterable[Submitted]) -> list[Placed]:
     ]
 
 
-def placed(runs: Iterable[Run]) -> dict[Path, list[Placed]]:
-    """By run folder (resolved) the tasks that work on it, or did, in the last submission that queued it."""
+def may_live(task: Placed) -> bool:
+    """Whether a task is living, or was neither given up by ``labwright cancel`` nor seen to fail since the scheduler says nothing of it."""
+    if task.seen.state != UNKNOWN:
+        return task.is_living
+    if task.job.is_cancelled(task.number):
+        return False
+    try:
+        run = Run.open(task.task.run)
+    except LabwrightError:
+        return True
+    last = max((record["t"] for record in run.last_records().values()), default=0.0)
+    return run.state() != "failed" or last < task.job.submitted_at
+
+
+def placed(runs: Iterable[Run], *, earlier: bool = False) -> dict[Path, list[Placed]]:
+    """By run folder (resolved) the tasks that work on it, or did.
+
+    Args:
+        runs: the runs.
+        earlier: take those of all submissions, and not only of the last one that queued the run.
+    """
     folders = {run.folder.resolve() for run in runs}
     jobs: list[Submitted] = []
     for parent in dict.fromkeys(folder.parent for folder in sorted(folders)):
         jobs += [job for made in submissions(parent) for job in made.jobs if job.id and folders & set(_runs(job))]
     last = {run: job.folder for job in jobs for run in _runs(job)}
     found: dict[Path, list[Placed]] = {}
-    for one in look([job for job in jobs if any(last[run] == job.folder for run in _runs(job))]):
-        if one.task.run in folders and last[one.task.run] == one.job.folder:
+    for one in look([job for job in jobs if earlier or any(last[run] == job.folder for run in _runs(job))]):
+        if one.task.run in folders and (earlier or last[one.task.run] == one.job.folder):
             found.setdefault(one.task.run, []).append(one)
     return found
 
@@ -96,13 +121,15 @@ def standing(run: Run, tasks: Sequence[Placed] = ()) -> Standing:
     state = run.state()
     if not tasks:
         return Standing(state)
-    ids = tuple(dict.fromkeys(one.job.id for one in tasks))
+    ids = tuple(dict.fromkeys(one.job_id for one in tasks))
     if state in _FINAL:
         return Standing(state, ids)
     seen = telling(tasks)
     counts = Counter(one.seen.state for one in tasks)
     said = ", ".join(f"{count} {word}" if len(tasks) > 1 else word for word, count in counts.items())
-    return Standing(merged(state, seen.state, begun=run.attempts() > 0), ids, said, seen.reason, seen.host)
+    last = max((record["t"] for record in run.last_records().values()), default=None)
+    now = last is not None and last >= tasks[-1].job.submitted_at
+    return Standing(merged(state, seen.state, begun=last is not None, now=now), ids, said, seen.reason, seen.host)
 
 
 def telling(tasks: Sequence[Placed]) -> Seen:
@@ -110,18 +137,21 @@ def telling(tasks: Sequence[Placed]) -> Seen:
     return min((one.seen for one in tasks), key=lambda seen: _TELLING.index(seen.state) if seen.state in _TELLING else len(_TELLING))
 
 
-def merged(journal: str, scheduler: str, *, begun: bool) -> str:
+def merged(journal: str, scheduler: str, *, begun: bool, now: bool = False) -> str:
     """One word from two.
 
     Args:
         journal: the run's state by its files.
         scheduler: what the scheduler says.
         begun: whether a process has worked on the run.
+        now: whether one has since it was submitted last.
     """
     if journal == "running" or journal in _FINAL:
         return journal
     if scheduler == HELD:
         return HELD
+    if journal == "failed" and now:
+        return journal
     if scheduler == QUEUED:
         return RESUMING if journal in ("stopped", "silent") else QUEUED
     if scheduler in (RUNNING, ENDING):

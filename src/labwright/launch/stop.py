@@ -42,5 +42,8 @@ def stop(tasks: Sequence[Placed]) -> list[Stop]:
             launcher(job.kind).cancel(job, None if len(numbers) == len(job.tasks) else numbers)
         except LabwrightError as refusal:
             error = refusal
+        # Of these nothing may ever be heard again; the mark tells that somebody gave them up.
+        if unheard := [one.number for one in own if one.seen.state == UNKNOWN]:
+            job.mark_cancelled(unheard)
         stops.append(Stop(job, numbers, tuple(dict.fromkeys(one.seen.state for one in own)), error))
     return stops[::-1]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import fcntl
 import json
 import os
 import secrets
@@ -23,6 +24,8 @@ from labwright.runs import publish
 from labwright.runs.errors import MissingError
 
 FILE = "submission.json"
+STAMP = "%Y%m%d-%H%M%S"
+"""What the name of a submission's folder begins with: when it was submitted, in UTC."""
 CANCELLED = "cancelled"
 """A file of this name in the folder tells job scripts not to queue themselves again: ``cancelled`` all, ``cancelled.<job>`` those of
 one job, ``cancelled.<job>.<index>`` that of one task."""
@@ -45,6 +48,14 @@ class Submitted:
     kind: str
     folder: Path
     """The submission's."""
+
+    @property
+    def submitted_at(self) -> float:
+        """Seconds since 1970, by the name of the submission's folder; 0 where that was renamed."""
+        try:
+            return datetime.datetime.strptime(self.folder.name[:15], STAMP).replace(tzinfo=datetime.UTC).timestamp()
+        except ValueError:
+            return 0.0
 
     def key(self, index: int) -> str:
         """Names one task among all jobs of all submissions."""
@@ -110,7 +121,7 @@ def begin(
         kind=kind,
         study=study,
         argv=tuple(sys.argv),
-        when=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        when=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
         image=image,
         tag=tag,
         jobs=tuple(Submitted(job.name, job.step, job.tasks, "", kind, folder) for job in jobs),
@@ -124,7 +135,7 @@ def begin(
 def new_folder(runs: Path) -> Path:
     """An empty folder of its own below ``<runs>/jobs``."""
     while True:
-        stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
+        stamp = datetime.datetime.now(datetime.UTC).strftime(STAMP)
         folder = runs / "jobs" / f"{stamp}-{secrets.token_hex(2)}"
         with publish.disk_said(folder), contextlib.suppress(FileExistsError):
             folder.mkdir(parents=True)
@@ -155,15 +166,20 @@ def submissions(runs: Path) -> list[Submission]:
     for path in sorted((runs / "jobs").glob(f"*/{FILE}")):
         with contextlib.suppress(MissingError):
             found.append(read(path.parent))
-    return found
+    return sorted(found, key=lambda made: made.when)
 
 
 def everywhere() -> list[Submission]:
     """All submissions of this user that still exist, oldest first."""
-    found = []
+    found, dead = [], []
     for line in dict.fromkeys(_lines()):
-        with contextlib.suppress(MissingError):
+        try:
             found.append(read(Path(line)))
+        except MissingError:
+            if _is_gone(Path(line)):
+                dead.append(line)
+    if dead:
+        _forget(dead)
     return found
 
 
@@ -211,4 +227,21 @@ def _remember(folder: Path) -> None:
     with contextlib.suppress(OSError):
         _index().parent.mkdir(parents=True, exist_ok=True)
         with _index().open("a", encoding="utf-8") as stream:
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(stream, fcntl.LOCK_EX)
             stream.write(f"{folder.resolve()}\n")
+
+
+def _is_gone(folder: Path) -> bool:
+    """Whether somebody removed a submission: it is not there, but the folder that held the runs is, so no disk is away."""
+    return not folder.exists() and len(folder.parents) > 2 and folder.parents[2].is_dir()
+
+
+def _forget(dead: Sequence[str]) -> None:
+    """Take lines out of the list; where it cannot be locked or written they stay and do no harm."""
+    with contextlib.suppress(OSError), _index().open("r+", encoding="utf-8") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        kept = [line for line in stream.read().splitlines() if line not in dead]
+        stream.seek(0)
+        stream.write("".join(f"{line}\n" for line in kept))
+        stream.truncate()

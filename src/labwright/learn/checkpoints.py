@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from labwright.learn.tensors import Named
 from labwright.runs import publish
 from labwright.runs.errors import DataError
 from labwright.runs.faults import fault
+from labwright.runs.patience import gone, patiently
 from labwright.runs.plain import encoder
 
 BEST = "best.json"
@@ -33,20 +35,25 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Steps that have a checkpoint, valid or not, oldest first."""
-        names = (path.name for path in self.folder.iterdir()) if self.folder.is_dir() else ()
-        return sorted(int(name) for name in names if name.isdecimal())
+        try:
+            return sorted(int(name) for name in os.listdir(self.folder) if name.isdecimal())
+        except FileNotFoundError:
+            return []
 
     def at(self, step: int) -> Path:
         return self.folder / f"{step:06d}"
 
     def save(self, step: int, files: Mapping[str, tuple[Named, Mapping[str, str]]], state: Mapping[str, Any]) -> None:
         """Publish a checkpoint: file names → tensors and tied names, and the state."""
-        with publish.publish(self.at(step), "checkpoint") as temporary:
+
+        def write(temporary: Path) -> None:
             temporary.mkdir()
             for name, (content, tied) in files.items():
                 tensors.write(temporary / name, content, tied)
             (temporary / "manifest.json").write_text(json.dumps(publish.manifest(temporary), indent=1) + "\n", encoding="utf-8")
             (temporary / "state.json").write_text(json.dumps(_sealed(state), indent=1) + "\n", encoding="utf-8")
+
+        publish.put(self.at(step), "checkpoint", write)
 
     def update(self, step: int, state: Mapping[str, Any]) -> None:
         """Replace the state of a checkpoint whose tensors stay."""
@@ -54,12 +61,12 @@ class Checkpoints:
 
     def newest(self, say: Callable[[str], None]) -> Path | None:
         """The newest valid checkpoint; each one that is passed over is told to ``say``. None where there is none."""
-        return first_valid([self.at(step) for step in reversed(self.steps())], say)
+        return patiently(lambda: first_valid([self.at(step) for step in reversed(self.steps())], say), self.folder)
 
     def best(self) -> list[dict[str, Any]]:
         """The best checkpoints, best first: step, value, figures. Empty where none is marked."""
         try:
-            marks = json.loads((self.folder / BEST).read_text(encoding="utf-8"))
+            marks = json.loads(patiently(lambda: (self.folder / BEST).read_text(encoding="utf-8"), self.folder))
             return [dict(mark) for mark in marks]
         except (OSError, ValueError, TypeError):
             return []
@@ -72,6 +79,9 @@ class Checkpoints:
 
         Those of later steps belong to a course that was given up for an older checkpoint, and go too.
         """
+        patiently(lambda: self._prune(step, last, every, best), self.folder)
+
+    def _prune(self, step: int, last: int, every: str | None, best: list[dict[str, Any]]) -> None:
         earlier = [one for one in self.steps() if one <= step]
         keep = {*earlier[-last:], *(mark["step"] for mark in best)}
         for one in self.steps():
@@ -95,6 +105,7 @@ def read_state(folder: Path) -> dict[str, Any]:
 
     Raises:
         DataError: it is unreadable or was changed.
+        OSError: its file system went away.
     """
     try:
         content = json.loads((folder / "state.json").read_text(encoding="utf-8"))
@@ -102,19 +113,23 @@ def read_state(folder: Path) -> dict[str, Any]:
         if content["sha256"] != _sealed(state)["sha256"]:
             raise DataError("state.json differs from its checksum", where=str(folder))
     except (OSError, ValueError, KeyError, TypeError) as error:
+        if gone(error):
+            raise
         raise DataError("state.json is missing or not readable", where=str(folder)) from error
     return state
 
 
 def problem(folder: Path) -> str:
-    """What is wrong with a checkpoint, or nothing. All checksums are verified."""
+    """What is wrong with a checkpoint, or nothing. All checksums are verified; a file system that is away is an OSError."""
     try:
         expected = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         read_state(folder)
         return "; ".join(publish.verify(folder, expected, checksums=True))
     except DataError as error:
         return error.what
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if gone(error):
+            raise
         return "manifest.json is missing or not readable"
 
 

@@ -27,23 +27,30 @@ class Curve:
         # What was not finite is null in a file.
         self._sums = {name: self._tensor(math.nan if value is None else value) for name, value in sums.items()}
         self._weight = weight
+        self._step: dict[str, Tensor] = {}
         self._unseen: list[tuple[int, IntArray, Tensor]] = []
 
     def add(self, step: int, items: IntArray, loss: Tensor, figures: Mapping[str, Any], share: float) -> None:
-        """Take in a part of a step's batch, which is this ``share`` of it; with several devices, of all of them.
+        """Take in a piece of a step's batch; the shares of a step's pieces have the mean 1 over the devices.
 
         Raises:
             DataError: a loss was not finite.
         """
         for name, value in {"loss": loss, **figures}.items():
-            mean = self._tensor(value)
-            if self._fabric.world_size > 1:
-                mean = self._fabric.all_reduce(mean, reduce_op="mean")  # type: ignore[assignment]
-            self._sums[name] = self._sums.get(name, 0.0) + share * mean
-        self._weight += share
+            self._step[name] = self._step.get(name, 0.0) + share * self._tensor(value)
         self._unseen.append((step, items, loss.detach()))
         if self._fabric.device.type == "cpu" or len(self._unseen) >= LOOK_EVERY:
             self.check()
+
+    def end_step(self) -> None:
+        """All pieces of a step are in: take the means over all devices."""
+        if self._fabric.world_size > 1:
+            means: Any = self._fabric.all_reduce(torch.stack(list(self._step.values())), reduce_op="mean")
+            self._step = dict(zip(self._step, means.unbind(), strict=True))
+        for name, mean in self._step.items():
+            self._sums[name] = self._sums.get(name, 0.0) + mean
+        self._weight += 1.0
+        self._step = {}
 
     def check(self) -> None:
         """Look at the losses that came in since the last look.
@@ -71,5 +78,4 @@ class Curve:
     def _tensor(self, value: Any) -> Tensor:
         if not isinstance(value, Tensor):
             return torch.tensor(float(value), dtype=self._dtype, device=self._fabric.device)
-        # A copy: all_reduce works in place.
-        return value.detach().to(device=self._fabric.device, dtype=self._dtype, copy=True)
+        return value.detach().to(device=self._fabric.device, dtype=self._dtype)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import nn
 
 from labwright.learn.options import FitOptions
@@ -20,6 +24,8 @@ from labwright.runs.errors import FaultError, MissingError
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 _FABRIC = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+EXCHANGE_WITHIN = timedelta(minutes=30)
+"""One rank may save or wait for its file system while the others wait for it; that one died is noticed sooner (``parts.ranks``)."""
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -58,17 +64,44 @@ def fabric(options: FitOptions, threads: int) -> Fabric:
     device = choose(options.accelerator)
     settle(threads)
     world = int(os.environ.get("WORLD_SIZE", "1"))
+    local = _devices_here(device, int(os.environ.get("LOCAL_WORLD_SIZE", world)))
     made = Fabric(
         accelerator=device.type,
-        devices=int(os.environ.get("LOCAL_WORLD_SIZE", world)) if world > 1 else 1,
-        num_nodes=world // int(os.environ.get("LOCAL_WORLD_SIZE", world)),
-        strategy="ddp" if world > 1 else "auto",
+        devices=local,
+        num_nodes=world // local,
+        strategy=DDPStrategy(timeout=EXCHANGE_WITHIN) if world > 1 else "auto",
         precision=_FABRIC[usable(options.precision, device)],  # type: ignore[arg-type]
-        # Inside a Slurm allocation Fabric would take a lone process for one of a group.
-        plugins=None if world > 1 else [LightningEnvironment()],
+        # Named, lest Fabric guesses: inside a Slurm allocation it would take a lone process for one of a group.
+        plugins=[_Launched(local) if world > 1 else LightningEnvironment()],
     )
     made.launch()
+    # Fabric deals the cores to the processes of a node as it launches, unless OMP_NUM_THREADS is set.
+    torch.set_num_threads(threads)
     return made
+
+
+class _Launched(TorchElasticEnvironment):
+    """Ranks by torchrun's variables, which ``parts.ranks`` sees to."""
+
+    def __init__(self, devices: int) -> None:
+        super().__init__()
+        self._devices = devices
+
+    def local_rank(self) -> int:
+        return super().local_rank() % self._devices
+
+
+def _devices_here(device: torch.device, processes: int) -> int:
+    """How many devices the processes on this node see: one each, or all of them, or just the own one.
+
+    Raises:
+        MissingError: there are fewer GPUs than processes.
+    """
+    seen = torch.cuda.device_count() if device.type == "cuda" else processes
+    if 1 < seen < processes:
+        todo = "Ask for as many GPUs as processes on each node."
+        raise MissingError(f"{processes} processes on this node share {seen} GPUs", where="LOCAL_WORLD_SIZE", todo=todo)
+    return min(processes, seen)
 
 
 def choose(accelerator: str = "auto") -> torch.device:
@@ -139,9 +172,18 @@ def memory_sentence(todo: str) -> Iterator[None]:
         raise FaultError("the memory of the machine does not suffice", where=str(error).splitlines()[0], todo=todo) from error
 
 
-def agree(device: Fabric, flag: bool) -> bool:
-    """Whether the flag is up on any rank, so that all do the same; the flag itself where there is one rank."""
+def totals(device: Fabric, *values: float) -> list[float]:
+    """Sums over all ranks, the same on each; the values themselves where there is one rank."""
     if device.world_size == 1:
-        return flag
-    votes: Any = device.all_reduce(torch.tensor(float(flag), device=device.device), reduce_op="sum")
-    return bool(votes > 0)
+        return list(values)
+    sums: Any = device.all_reduce(torch.tensor(values, dtype=torch.float64, device=device.device), reduce_op="sum")
+    return list(sums.tolist())
+
+
+def of_first_rank(device: Fabric, figures: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The figures as the first rank found them, since all ranks decide by them: unlike devices may differ in a digit."""
+    if device.world_size == 1:
+        return figures
+    own = [math.nan if value is None else float(value) for value in figures.values()]
+    agreed = totals(device, *(value if device.is_global_zero else 0.0 for value in own))
+    return figures if device.is_global_zero else dict(zip(figures, agreed, strict=True))

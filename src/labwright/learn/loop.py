@@ -11,6 +11,7 @@ import itertools
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -29,6 +30,7 @@ from labwright.learn.state import State
 from labwright.learn.task import Clock, Task, step_key
 from labwright.runs.errors import DataError, Stopped, StudyError
 from labwright.runs.faults import fault
+from labwright.runs.patience import patiently
 from labwright.study.step import Figures, Job, Part
 
 B = TypeVar("B")
@@ -79,20 +81,19 @@ def fit(task: Task[B], options: FitOptions, job: Job[Any], part: Part) -> Figure
     fabric.barrier()
 
     # ---- What this attempt keeps to itself ----
-    state.total_steps, state.device = total, devices.name(fabric.device)
-    state.precision = devices.usable(options.precision, fabric.device)
+    state.total_steps, state.device, state.precision = total, devices.name(fabric.device), devices.usable(options.precision, fabric.device)
     curve = Curve(fabric, state.sums, state.summed)
     curve_every = max(1, total // CURVE_POINTS)
     saved = -1 if folder is not None and folder.parent != checkpoints.folder else state.step
     marked = checkpoints.best()
-    waited_before, joules_before = state.wait_seconds, resume.joules_before(job, state)
+    waited_before, joules_before, elsewhere = state.wait_seconds, resume.joules_before(job, state, leads=fabric.is_global_zero), 0.0
     saved_at = shown_at = time.monotonic()
-    if options.stop.joules is not None and job.joules() is None:
+    if options.stop.joules is not None and fabric.is_global_zero and job.joules() is None:
         raise StudyError("no energy can be measured on this machine", where="stop.joules", todo="Leave it out, or see `labwright doctor`.")
 
     def joules() -> float | None:
         used = job.joules()
-        return None if used is None else joules_before + used
+        return None if used is None else joules_before + used + elsewhere
 
     def record(phase: str, values: Figures) -> None:
         if fabric.is_global_zero:
@@ -110,9 +111,8 @@ def fit(task: Task[B], options: FitOptions, job: Job[Any], part: Part) -> Figure
         saved, saved_at = state.step, time.monotonic()
 
     def load(items: IntArray, key: int) -> tuple[IntArray, list[tuple[float, B]]]:
-        return items, [
-            (share, task.load(piece, key)) for share, piece in _pieces(items, fabric.global_rank, fabric.world_size, options.accumulate)
-        ]
+        pieces = _pieces(items, fabric.global_rank, fabric.world_size, options.accumulate)
+        return items, [(share, patiently(partial(task.load, piece, key), job.run.folder)) for share, piece in pieces]
 
     requests = _requests(task, job.seed, state.step, begins, total)
     with job.stage("train"), Prefetch(load, requests, depth=options.prefetch) as loader:
@@ -138,7 +138,7 @@ def fit(task: Task[B], options: FitOptions, job: Job[Any], part: Part) -> Figure
                     average.applied() if average else nullcontext(),
                     devices.memory_sentence(LESS_MEMORY),
                 ):
-                    figures = task.validate()
+                    figures = devices.of_first_rank(fabric, task.validate())
                 wrapped.train()
                 fault("train:after-validate")
                 record("validate", figures)
@@ -153,7 +153,9 @@ def fit(task: Task[B], options: FitOptions, job: Job[Any], part: Part) -> Figure
                 break
             if state.ended:
                 continue
-            if devices.agree(fabric, job.stopping()):
+            stops, used = devices.totals(fabric, job.stopping(), own := job.joules() or 0.0)
+            elsewhere = used - own
+            if stops:
                 if saved != state.step:
                     save()
                 raise Stopped(
@@ -174,6 +176,7 @@ def fit(task: Task[B], options: FitOptions, job: Job[Any], part: Part) -> Figure
                         loss, details = task.loss(batch, clock)
                         fabric.backward(share * loss)
                     curve.add(state.step, items, loss, details, share)
+                curve.end_step()
                 if options.clip_norm is not None:
                     fabric.clip_gradients(wrapped, optimizer, max_norm=options.clip_norm, error_if_nonfinite=False)
                 optimizer.step()
@@ -188,7 +191,7 @@ def fit(task: Task[B], options: FitOptions, job: Job[Any], part: Part) -> Figure
                 record("train", {**curve.means(), "learning_rate": rate})
             now = time.monotonic()
             state.seconds, state.wait_seconds = state.seconds + now - stepped, waited_before + loader.wait_seconds
-            if options.stop.joules is not None and devices.agree(fabric, (joules() or 0.0) >= options.stop.joules):
+            if options.stop.joules is not None and devices.totals(fabric, (joules() or 0.0) >= options.stop.joules)[0]:
                 state.ended = "joules"
             if now - shown_at >= SHOW_EVERY_S and fabric.is_global_zero:
                 shown_at = now
@@ -207,13 +210,13 @@ def _requests(task: Task[Any], seed: int, done: int, begins: Sequence[int], tota
 
 
 def _pieces(items: IntArray, rank: int, world: int, accumulate: int) -> list[tuple[float, IntArray]]:
-    """What one device takes of a global batch, in pieces, each with its share of the device's mean loss."""
-    own = items[..., rank::world]
-    if own.shape[-1] == 0:
-        what = f"a batch of {items.shape[-1]} items has less than one for each of {world} devices"
+    """What one device takes of a global batch, as many pieces on each, and their weights: the mean over the devices is the batch's."""
+    size = items.shape[-1]
+    if size < world:
+        what = f"a batch of {size} items has less than one for each of {world} devices"
         raise StudyError(what, where="batch_size", todo="Raise it, or use fewer devices.")
-    cut = np.array_split(own, min(accumulate, own.shape[-1]), axis=-1)
-    return [(piece.shape[-1] / own.shape[-1], piece) for piece in cut]
+    own = np.array_split(items, world, axis=-1)[rank]
+    return [(piece.shape[-1] * world / size, piece) for piece in np.array_split(own, min(accumulate, size // world), axis=-1)]
 
 
 def _tell(state: State, total: int, precision: str, part: Part, job: Job[Any]) -> None:

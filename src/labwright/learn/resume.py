@@ -20,6 +20,7 @@ from labwright.learn.model import checkpoint_folder, counted, find_checkpoint, l
 from labwright.learn.options import Cosine, FitOptions
 from labwright.learn.state import State
 from labwright.runs.errors import DataError, MissingError, StudyError
+from labwright.runs.patience import patiently
 from labwright.runs.run import Run
 from labwright.study.step import Job, Part, RawFile
 
@@ -52,7 +53,7 @@ def find(checkpoints: Checkpoints, options: FitOptions, part: Part, threads: int
     if folder is None:
         return State(threads=threads), None
     try:
-        state = State.from_json(read_state(folder))
+        state = State.from_json(patiently(lambda: read_state(folder), folder))
     except (TypeError, ValueError) as error:
         raise StudyError(
             f"the checkpoint is of another version of Labwright: {error}", where=str(folder), todo="Take start_from."
@@ -82,14 +83,21 @@ def origin_files(options: FitOptions, part: Part) -> list[RawFile]:
     return []
 
 
-def joules_before(job: Job[Any], state: State) -> float:
+def joules_before(job: Job[Any], state: State, *, leads: bool = True) -> float:
     """Joules of the earlier attempts: by the journal, which knows what a killed one used after its last checkpoint.
 
-    The state may know more of one that was killed right after a checkpoint and before the next record.
+    The state may know more of one that was killed right after a checkpoint and before the next record. Of several ranks
+    the leading one counts for all.
     """
+    if not leads:
+        return 0.0
     me = socket.gethostname(), os.getpid()
-    own = [record["file"] for record in job.run.records("start") if (record["host"], record["pid"]) == me][-1:]
-    earlier = [record["joules"] or 0.0 for record in job.run.records("energy") if not own or record["file"] < own[0]]
+    records = patiently(lambda: job.run.records("start", "energy"), job.run.folder)
+    own = [record["file"] for record in records if record["kind"] == "start" and (record["host"], record["pid"]) == me][-1:]
+    # All ranks of an attempt have its number, with which the names of their files begin.
+    number = own[0].partition("-")[0] if own else "~"
+    before = [record for record in records if record["kind"] == "energy" and record["file"].partition("-")[0] < number]
+    earlier = [record["joules"] or 0.0 for record in before]
     return max(state.joules or 0.0, sum(earlier))
 
 
@@ -101,10 +109,12 @@ def begin(network: nn.Module, options: FitOptions, part: Part, folder: Path | No
         StudyError: the weights are of another network.
     """
     if folder is not None:
-        load_weights(network, folder / "model.safetensors")
+        weights = folder / "model.safetensors"
+        patiently(lambda: load_weights(network, weights), folder)
     elif options.start_from is not None:
-        weights = weights_at(options.start_from, part.id, say)
-        load_weights(network, weights)
+        origin = options.start_from
+        weights = patiently(lambda: weights_at(origin, part.id, say), origin)
+        patiently(lambda: load_weights(network, weights), weights)
         say(f"{part.id}: starts with the weights of {weights}")
 
 
@@ -117,14 +127,14 @@ def restore(folder: Path, learner: Learner) -> None:
 
 
 def restore_optimizer(folder: Path, learner: Learner) -> None:
-    saved = tensors.read(folder / "optimizer.safetensors")
+    saved = patiently(lambda: tensors.read(folder / "optimizer.safetensors"), folder)
     tensors.into_optimizer(learner.optimizer, learner.network, saved, learner.state.optimizer)
 
 
 def restore_average(folder: Path, learner: Learner) -> None:
     # Where the other training kept no average, one begins with the weights.
     if learner.average is not None and (folder / "ema.safetensors").is_file():
-        learner.average.load(tensors.read(folder / "ema.safetensors"))
+        learner.average.load(patiently(lambda: tensors.read(folder / "ema.safetensors"), folder))
 
 
 def save(checkpoints: Checkpoints, learner: Learner) -> None:

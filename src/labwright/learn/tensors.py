@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from labwright.runs.errors import DataError, StudyError
+from labwright.runs.patience import gone
 
 Named = Mapping[str, Tensor]
 
@@ -32,12 +33,15 @@ def read(path: Path) -> dict[str, Tensor]:
 
     Raises:
         DataError: the file is not a readable safetensors file.
+        OSError: its file system went away.
     """
     try:
         with safetensors.safe_open(str(path), framework="pt") as file:
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
             tied = file.metadata() or {}
     except (OSError, safetensors.SafetensorError) as error:
+        if gone(error):
+            raise
         raise DataError(f"this is not a readable safetensors file ({error})", where=str(path)) from error
     # Foreign files keep other things in their metadata ("format": "pt").
     return tensors | {name: tensors[first] for name, first in tied.items() if first in tensors}

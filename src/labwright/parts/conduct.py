@@ -10,6 +10,7 @@ from labwright.parts.execute import execute
 from labwright.runs.errors import CommandError, DataError, MissingError
 from labwright.runs.publish import write_json
 from labwright.runs.run import Run
+from labwright.study import registry
 from labwright.study.plan import Planned, create, differences, done_runs, plan, runs_folder
 from labwright.study.resolve import Study
 
@@ -78,13 +79,24 @@ def _one(planned: Planned, study: Study, steps: Mapping[str, Planned], quiet: bo
 
 def closed_gate(gate: Planned, step: str) -> DataError | None:
     """Why a complete gate does not let ``step`` start; None where it does."""
-    errors = [one for one in gate.run.findings() if one["severity"] == "error"]
+    return _closed(gate.run, step)
+
+
+def closes(run: Run) -> DataError | None:
+    """Why a complete run does not let the steps start that it is a gate of; None where it does, or is no gate."""
+    steps = registry.recipe(run.description["recipe"]).steps
+    gated = [step.name for step in steps if run.step in step.gates]
+    return _closed(run, " and ".join(gated)) if gated and run.state() == "done" else None
+
+
+def _closed(gate: Run, step: str) -> DataError | None:
+    errors = [one for one in gate.findings() if one["severity"] == "error"]
     if not errors:
         return None
     first = f"{errors[0]['code']} {errors[0]['place']}: {errors[0]['text']}"
     return DataError(
-        f"{gate.name} found {len(errors)} {'error' if len(errors) == 1 else 'errors'}, so {step} does not start; the first is {first}",
-        where=gate.folder.name,
+        f"{gate.step} found {len(errors)} {'error' if len(errors) == 1 else 'errors'}, so {step} does not start; the first is {first}",
+        where=gate.name,
         todo="Mend the data or leave the items out; `labwright list findings` explains each code.",
     )
 

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from labwright.parts.progress import Progress
+from labwright.parts.shares import Share
 from labwright.runs import light
 from labwright.runs.energy import Energy
+from labwright.runs.patience import patiently
 from labwright.runs.publish import publish
 from labwright.runs.run import Run
 from labwright.study import registry
@@ -38,6 +40,10 @@ class LocalJob(Generic[O]):
     terminal: int | None = None
     part: str = ""
     """The part at work, which findings are recorded with; empty while the run is finished."""
+    share: Share = field(default_factory=Share)
+    """The share of the parts that this process works on."""
+    again: bool = True
+    """Whether a part is worked on again where the file system went away meanwhile; processes that train together cannot each by itself."""
     _progress: dict[str, Progress] = field(default_factory=dict)
 
     def output(self, name: str, label: str = "output") -> AbstractContextManager[Path]:
@@ -68,7 +74,7 @@ class LocalJob(Generic[O]):
 
     def results(self) -> dict[str, dict[str, Any]]:
         """The figures of the parts done so far, by part id; for ``finish``."""
-        return self.run.part_figures()
+        return patiently(self.run.part_figures, self.run.folder)
 
     def stage(self, name: str) -> AbstractContextManager[None]:
         """Joules and seconds of the block are booked to ``name``."""
@@ -104,6 +110,7 @@ def make_job(
     record: Callable[..., None],
     stopping: Callable[[], bool],
     workers: int,
+    share: Share = Share(),  # noqa: B008 - frozen
     energy: Energy | None = None,
     terminal: int | None = None,
 ) -> tuple[LazyStep[Any], LocalJob[Any]]:
@@ -119,6 +126,7 @@ def make_job(
         machine=Machine(threads=int(description["machine"]["threads"]), workers=workers),
         write=record,
         stop=stopping,
+        share=share,
         energy=energy or Energy(record, meters=()),
         terminal=terminal,
     )

@@ -16,15 +16,20 @@ import time
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from functools import partial
 from multiprocessing import resource_tracker
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from labwright.parts.claims import attend
 from labwright.parts.job import LocalJob, make_job
+from labwright.parts.shares import Share
 from labwright.runs.errors import FaultError, LabwrightError, Stopped
 from labwright.runs.faults import fault
+from labwright.runs.patience import patiently
 from labwright.runs.run import Run
+from labwright.runs.signals import asking
 from labwright.study.step import LazyStep, Part
 
 _LOOK_S = 0.2
@@ -148,7 +153,7 @@ class _Processes:
         # The meters see the workers, and the workers' stages do not reach them.
         self.stage = job.stage(job.run.step)
         self.stop = context.Event()
-        arguments = (str(job.run.folder), self.stop)
+        arguments = (str(job.run.folder), job.share, self.stop)
         self.pool = futures.ProcessPoolExecutor(workers, mp_context=context, initializer=_enter, initargs=arguments)
 
     def __enter__(self) -> _Processes:
@@ -176,13 +181,18 @@ _folder: Path
 _stop: Event
 
 
-def _enter(folder: str, stop: Event) -> None:
+def _enter(folder: str, share: Share, stop: Event) -> None:
     """What each worker process does first."""
     global _folder, _stop
     _folder, _stop = Path(folder), stop
+    attend(_folder, share)
+    parent = multiprocessing.parent_process()
+    if parent is None or not parent.is_alive():
+        os._exit(1)  # from the line above on a next owner of the share waits for this process; here it may not have
     # The parent decides when to stop; a signal to the whole group must not tear a part.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
+    asking(_stop.is_set).__enter__()
     threading.Thread(target=_die_with_parent, name="labwright-parent", daemon=True).start()
 
 
@@ -201,12 +211,13 @@ def _work(part: Part) -> Worked:
         if kind != "progress":  # it would be handed over too late to tell anything
             records.append({"kind": kind, **fields})
 
-    step, job = make_job(Run.open(_folder), record=record, stopping=_stop.is_set, workers=1)
+    step, job = patiently(lambda: make_job(Run.open(_folder), record=record, stopping=_stop.is_set, workers=1), _folder)
     return _worked(step, job, part, records)
 
 
 def _worked(step: LazyStep[Any], job: LocalJob[Any], part: Part, records: list[dict[str, Any]]) -> Worked:
     try:
-        return Worked(dict(step.work(replace(job, part=part.id), part)), records)
+        work = partial(step.work, replace(job, part=part.id), part)
+        return Worked(dict(patiently(work, job.run.folder) if job.again else work()), records)
     except LabwrightError as error:
         return Worked({}, records, error)

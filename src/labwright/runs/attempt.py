@@ -16,6 +16,7 @@ from labwright.runs import log, machine
 from labwright.runs.energy import Energy
 from labwright.runs.errors import Exit
 from labwright.runs.journal import Journal
+from labwright.runs.patience import patiently
 from labwright.runs.publish import disk_said
 from labwright.runs.run import Run
 from labwright.runs.usage import Sampler
@@ -24,10 +25,11 @@ from labwright.runs.usage import Sampler
 class Attempt:
     """What one process writes about its work on a run. Open with :func:`attempt`."""
 
-    def __init__(self, journal: Journal, energy: Energy, terminal: int | None) -> None:
+    def __init__(self, number: int, journal: Journal, energy: Energy) -> None:
+        self.number = number
         self.journal = journal
         self.energy = energy
-        self.terminal = terminal
+        self.terminal: int | None = None
         """A descriptor of the terminal for progress bars; None where nobody looks."""
         self.code = Exit.FAULT
         self.reason = "the process left without a word"
@@ -37,43 +39,60 @@ class Attempt:
         self.code, self.reason = code, reason
 
     def note(self, text: str) -> None:
-        """Write to the log and not to the terminal."""
-        _append(self.journal.path.with_suffix(".log"), text)
+        """Write to the log and not to the terminal, where the log can be reached."""
+        with contextlib.suppress(OSError):
+            _append(self.journal.path.with_suffix(".log"), text)
 
-    def _write_end(self) -> None:
+    def write_end(self) -> None:
+        """Write how the attempt ends; called when the block is left."""
         self.journal.record("end", code=int(self.code), reason=self.reason)
-        sys.stdout.flush()
+
+    def note_end(self) -> None:
+        """The same in the log, after all that was printed."""
         self.note(f"# ended with exit code {int(self.code)}{': ' + self.reason if self.reason else ''}")
 
 
 @contextmanager
-def attempt(run: Run, *, share: str = "0/1", rank: int = 0, quiet: bool = False) -> Iterator[Attempt]:
+def attempt(run: Run, *, share: str = "0/1", rank: int = 0, given: int | None = None, quiet: bool = False) -> Iterator[Attempt]:
     """Open a new attempt on ``run``: journal, log, energy and usage run for the time of the block.
+
+    Args:
+        run: the run folder.
+        share: which parts this process works on.
+        rank: of a process that trains together with others; all have the attempt's number, which the first one takes.
+        given: the attempt's number; the next free one by default.
+        quiet: keep the log, show nothing.
 
     Raises:
         FaultError: the disk is full or the folder cannot be written.
+        Gone: the file system is away, and did not come back in time.
     """
     folder = run.folder / "journal"
     with contextlib.ExitStack() as stack:
         with disk_said(folder):
-            number, journal = _create(folder, share, rank)
+            number, journal = patiently(lambda: _create(folder, share, rank, given), folder)
             stack.callback(_without_disk, journal.close)
             kept = journal.path.with_suffix(".log")
-            _append(kept, _head(run, number))
+            patiently(lambda: _append(kept, _head(run, number)), kept)
+            # The first rank of a node reads its meters; they see the others too.
+            energy = Energy(journal.record, meters=() if rank > 0 and os.environ.get("LOCAL_RANK", "0") != "0" else None)
+            current = Attempt(number, journal, energy)
+            stack.callback(current.note_end)
             before = stack.enter_context(log.kept(kept, show=not quiet))
-            energy = Energy(journal.record)
-            current = Attempt(journal, energy, before if not quiet and os.isatty(before) else None)
+            current.terminal = before if not quiet and os.isatty(before) else None
             sampler = Sampler(journal.record, energy)
             # Left in the other order; on a full disk the last records are lost, but not the sentence that says so.
-            for last in (current._write_end, energy.close, sampler.stop):
+            for last in (current.write_end, energy.close, sampler.stop):
                 stack.callback(_without_disk, last)
             journal.record("start", attempt=number, share=share, rank=rank, pid=os.getpid(), host=socket.gethostname(), argv=sys.argv)
             sampler.start()
         yield current
 
 
-def _create(folder: Path, share: str, rank: int) -> tuple[int, Journal]:
+def _create(folder: Path, share: str, rank: int, given: int | None) -> tuple[int, Journal]:
     worker = "" if (share, rank) == ("0/1", 0) else f"-{share.replace('/', 'of')}-{rank}"
+    if given is not None:
+        return given, Journal(folder / f"{given:04d}{worker}.jsonl")
     taken = [int(path.stem.partition("-")[0]) for path in folder.glob("[0-9]*.jsonl")]
     number = max(taken, default=0) + 1
     while True:

@@ -29,7 +29,7 @@ KINDS: dict[str, tuple[str, ...]] = {
 """What can be fetched of a run, by word → patterns of its files. Findings stand in the journal."""
 LIGHT = ("state", "journal", "report", "tables")
 ALWAYS = ("state", "journal")
-_BULK = frozenset({"zarr.json"})
+BULK = frozenset({"zarr.json"})
 """Tables by their ending, but part of an array."""
 
 
@@ -101,5 +101,5 @@ def _matching(folder: Path, pattern: str) -> Iterator[Path]:
     for one in patterns:
         for path in folder.glob(one):
             inside = path.relative_to(folder).parts
-            if path.is_file() and path.name not in _BULK and not any(part.startswith(publish.TEMPORARY) for part in inside):
+            if path.is_file() and path.name not in BULK and not any(part.startswith(publish.TEMPORARY) for part in inside):
                 yield path

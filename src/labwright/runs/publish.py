@@ -2,6 +2,8 @@
 
 Write to a temporary sibling, flush, fsync, rename, fsync the folder. Leftover temporaries of a killed
 process never block anything: their names hold the process id and a counter, and ``sweep`` removes them.
+Where the file system goes away meanwhile, names are given once it is back (``runs.patience``); what was not yet safely written has
+to be written again, since an error of fsync does not tell what was lost: :func:`put` does so.
 """
 
 from __future__ import annotations
@@ -12,13 +14,16 @@ import itertools
 import os
 import shutil
 import socket
-from collections.abc import Iterator, Mapping
+import stat
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from labwright.runs.errors import FaultError
+from labwright.runs import patience
+from labwright.runs.errors import FaultError, LabwrightError
 from labwright.runs.faults import fault
+from labwright.runs.patience import gone, patiently
 from labwright.runs.plain import encoder
 
 TEMPORARY = ".tmp-"
@@ -26,6 +31,7 @@ TEMPORARY = ".tmp-"
 _HERE = hashlib.blake2s(socket.gethostname().encode(), digest_size=4).hexdigest()
 _counter = itertools.count()
 _encode = encoder(indent=1)
+_left: set[Path] = set()  # what was out of reach when it had to be removed
 
 
 @contextmanager
@@ -38,27 +44,65 @@ def publish(final: Path, label: str) -> Iterator[Path]:
 
     Raises:
         FaultError: the disk is full or the folder cannot be written.
+        Gone: the file system went away and did not come back in time.
+        OSError: it went away within the block; all of it has to be done again.
     """
     temporary = _temporary(final)
     with disk_said(final):
         try:
-            final.parent.mkdir(parents=True, exist_ok=True)
+            patiently(lambda: make_folder(final.parent), final)
             fault(f"{label}:before-write")
             yield temporary
             fault(f"{label}:before-sync")
             _sync(temporary)
             fault(f"{label}:before-rename")
             _replace(temporary, final)
-            sync_folder(final.parent)
+            patiently(lambda: sync_folder(final.parent), final)
             fault(f"{label}:after-rename")
         except BaseException:
             with suppress(OSError):
                 remove(temporary)
             raise
+        _remove_left()
 
 
-def disk_error(error: OSError, place: Path) -> FaultError | OSError:
-    """The sentence for a disk that is full or cannot be written; any other error as it is."""
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, where they are missing.
+
+    Raises:
+        FaultError: a file stands there, or no folder can be made (as below ``/proc``).
+        OSError: any other reason; see :func:`disk_said`.
+    """
+    # Elsewhere these two errors are mistakes of ours, so that disk_error has no sentence for them.
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise FaultError(
+            "a file stands where a folder has to be", where=str(folder), todo="Move it away, or name another place."
+        ) from error
+    except FileNotFoundError as error:
+        raise FaultError("no folder can be made there", where=str(folder), todo="Name another place.") from error
+
+
+def put(final: Path, label: str, write: Callable[[Path], object]) -> None:
+    """Publish what ``write`` makes at the path that it is given; once more from its beginning when the file system went away.
+
+    Raises:
+        FaultError: the disk is full or the folder cannot be written.
+        Gone: the file system did not come back in time.
+    """
+
+    def once() -> None:
+        with publish(final, label) as temporary:
+            write(temporary)
+
+    patiently(once, final)
+
+
+def disk_error(error: OSError, place: Path) -> LabwrightError | OSError:
+    """The sentence for a disk that is full, cannot be written or went away; any other error as it is."""
+    if gone(error):
+        return patience.sentence(error, place)
     elsewhere = "or put runs elsewhere with --runs DIR"
     sentences = {
         errno.ENOSPC: ("the disk is full", f"Free some space, {elsewhere}; then run again, nothing done is lost."),
@@ -77,10 +121,15 @@ def disk_error(error: OSError, place: Path) -> FaultError | OSError:
 
 @contextmanager
 def disk_said(place: Path) -> Iterator[None]:
-    """Raise the sentence of :func:`disk_error` for an error in the block; any other error goes on as it came."""
+    """Raise the sentence of :func:`disk_error` for an error in the block; any other error goes on as it came.
+
+    So does that of a file system that went away: whoever called may have patience.
+    """
     try:
         yield
     except OSError as error:
+        if gone(error):
+            raise
         sentence = disk_error(error, place)
         if sentence is error:
             raise
@@ -89,8 +138,8 @@ def disk_said(place: Path) -> Iterator[None]:
 
 def write_json(final: Path, value: Any, label: str) -> None:
     """Publish ``value`` as indented JSON; what is not finite becomes null."""
-    with publish(final, label) as temporary:
-        temporary.write_bytes(_encode(value) + b"\n")
+    data = _encode(value) + b"\n"
+    put(final, label, lambda temporary: temporary.write_bytes(data))
 
 
 def digest(path: Path) -> str:
@@ -101,7 +150,7 @@ def digest(path: Path) -> str:
 
 def manifest(folder: Path) -> dict[str, dict[str, Any]]:
     """Size and SHA-256 of every file below ``folder``, by relative POSIX path, sorted."""
-    files = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    files = {path.relative_to(folder): path for path in sorted(_below(folder)) if path.is_file()}
     return {
         name.as_posix(): {"size": path.stat().st_size, "sha256": digest(path)}
         for name, path in files.items()
@@ -114,17 +163,23 @@ def verify(folder: Path, expected: Mapping[str, Mapping[str, Any]], *, checksums
     problems = []
     for name, entry in expected.items():
         path = folder / name
-        if not path.is_file():
+        try:
+            status = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
             problems.append(f"{name} is missing")
-        elif path.stat().st_size != entry["size"]:
-            problems.append(f"{name} has {path.stat().st_size} bytes, not {entry['size']}")
+            continue
+        if not stat.S_ISREG(status.st_mode):
+            problems.append(f"{name} is no file")
+        elif status.st_size != entry["size"]:
+            problems.append(f"{name} has {status.st_size} bytes, not {entry['size']}")
         elif checksums and digest(path) != entry["sha256"]:
             problems.append(f"{name} differs from its checksum")
     return problems
 
 
 def sweep(folder: Path) -> None:
-    """Remove temporaries that dead processes of this host left behind anywhere below ``folder``."""
+    """Remove temporaries that dead processes of this host, or this one, left behind anywhere below ``folder``."""
+    _remove_left()
     for place, folders, files in os.walk(folder):
         for name in (*folders, *files):
             if name.startswith(f"{TEMPORARY}{_HERE}-") and not _alive(name.split("-")[2]):
@@ -147,17 +202,37 @@ def _temporary(final: Path) -> Path:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or folder; nothing happens where there is none."""
-    if path.is_dir() and not path.is_symlink():
+    """Remove a file or folder; nothing happens where there is none. What is out of reach now goes with a later removal."""
+    try:
+        if not stat.S_ISDIR(path.lstat().st_mode):
+            path.unlink(missing_ok=True)
+            return
         shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+        path.lstat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if not gone(error):
+            raise
+        _left.add(path)
+
+
+def _remove_left() -> None:
+    for path in list(_left):
+        _left.discard(path)
+        with suppress(OSError):
+            remove(path)
 
 
 def set_aside(path: Path) -> Path:
     """Rename a file or folder out of sight; where it lies now is for ``remove``, or for a later sweep."""
     aside = _temporary(path)
-    os.rename(path, aside)
+    try:
+        os.rename(path, aside)
+    except OSError as error:
+        if gone(error):
+            _left.add(aside)  # perhaps it was done
+        raise
     return aside
 
 
@@ -167,18 +242,43 @@ def sync_folder(folder: Path) -> None:
 
 
 def _replace(temporary: Path, final: Path) -> None:
-    if final.is_dir() and temporary.is_dir():
-        # A folder cannot be renamed over a full one; the old one steps aside first.
-        aside = set_aside(final)
-        os.rename(temporary, final)
-        remove(aside)
-    else:
-        os.replace(temporary, final)
+    tries, aside = itertools.count(), _temporary(final)
+
+    def once() -> None:
+        if next(tries) and not _is_there(temporary) and _is_there(final):
+            return  # it was done, and only the answer was lost
+        if final.is_dir() and temporary.is_dir():
+            # A folder cannot be renamed over a full one; the old one steps aside first.
+            os.rename(final, aside)
+            os.rename(temporary, final)
+        else:
+            os.replace(temporary, final)
+
+    patiently(once, final)
+    remove(aside)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """All files and folders below; unlike ``rglob`` of some versions this never takes a folder out of reach for an empty one."""
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for place, folders, files in os.walk(folder, onerror=fail):
+        yield from (Path(place, name) for name in (*folders, *files))
 
 
 def _sync(path: Path) -> None:
     if path.is_dir():
-        for child in path.rglob("*"):
+        for child in _below(path):
             _sync_one(child, os.O_RDONLY)
     _sync_one(path, os.O_RDONLY)
 

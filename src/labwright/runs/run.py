@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from labwright.runs import journal, light
 from labwright.runs.errors import DataError, Exit, MissingError
+from labwright.runs.patience import gone
 from labwright.runs.publish import TEMPORARY, verify
 
 SILENT_AFTER_S = 60.0
@@ -38,12 +39,14 @@ class Run:
         """
         folder = Path(folder)
         path = folder / "step.json"
-        if not path.is_file():
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
             raise MissingError(
                 "this is not a run folder: it holds no step.json", where=str(folder), todo="Name a folder such as runs/train-0123456789."
-            )
+            ) from error
         try:
-            description = json.loads(path.read_text(encoding="utf-8"))
+            description = json.loads(text)
             if not {"recipe", "step", "fingerprint", "options"} <= description.keys():
                 raise ValueError
         except (ValueError, AttributeError) as error:
@@ -77,11 +80,17 @@ class Run:
         return journal.read(self.folder / "journal", *kinds)
 
     def done(self) -> dict[str, Any] | None:
-        """The content of ``done.json``; None while the run is not complete."""
+        """The content of ``done.json``; None while the run is not complete.
+
+        Raises:
+            OSError: the file system went away, which tells nothing of the run.
+        """
         try:
             content = json.loads((self.folder / "done.json").read_text(encoding="utf-8"))
             return content if isinstance(content["figures"], dict) and isinstance(content["output"], dict) else None
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            if gone(error):
+                raise
             return None
 
     def figures(self) -> dict[str, Any]:
@@ -106,7 +115,7 @@ class Run:
 
     def last_records(self) -> dict[str, dict[str, Any]]:
         """The last record of the newest attempt of each share and rank, by ``<share>-<rank>`` (empty for the whole run)."""
-        return newest_by_worker((path.stem, journal.last(path)) for path in sorted((self.folder / "journal").glob("*.jsonl")))
+        return newest_by_worker((path.stem, journal.last(path)) for path in journal.files(self.folder / "journal"))
 
     def heartbeat_age_s(self, now: float | None = None) -> float | None:
         """Seconds since the newest record; None before the first."""
@@ -114,8 +123,8 @@ class Run:
         return (time.time() if now is None else now) - max(times) if times else None
 
     def attempts(self) -> int:
-        """How many processes have worked on the run."""
-        return len(list((self.folder / "journal").glob("*.jsonl")))
+        """How many attempts were made; processes that train together make one."""
+        return len({path.stem.partition("-")[0] for path in journal.files(self.folder / "journal")})
 
     def findings(self) -> list[dict[str, Any]]:
         """What the run found in the data, each once: code, severity, place, text.
@@ -150,8 +159,11 @@ class Run:
 
     @cached_property
     def inputs(self) -> dict[str, Path]:
-        """The run folders that fed this one, by step name."""
-        return {step: (self.folder / entry["folder"]).resolve() for step, entry in self.description.get("inputs", {}).items()}
+        """The run folders that fed this one, by step name; one that is not where it was is looked for beside this run."""
+        named = {step: (self.folder / entry["folder"]).resolve() for step, entry in self.description.get("inputs", {}).items()}
+        # Runs that travelled to another machine lie side by side there.
+        beside = {step: (self.folder.parent / folder.name).resolve() for step, folder in named.items()}
+        return {step: beside[step] if not folder.exists() and beside[step].exists() else folder for step, folder in named.items()}
 
     def energy(self) -> list[dict[str, Any]]:
         """Joules by stage and method, over all attempts; see ``runs.energy.rows``."""
@@ -177,14 +189,19 @@ class Run:
 
 def newest_by_worker(last: Iterable[tuple[str, dict[str, Any] | None]]) -> dict[str, dict[str, Any]]:
     """The last records of journal files (stem, record), oldest file first → those of :meth:`Run.last_records`."""
-    newest: dict[str, dict[str, Any]] = {}
+    newest: dict[str, tuple[str, dict[str, Any]]] = {}
     for stem, record in last:
         if record is not None:
-            worker = stem.partition("-")[2]
-            # Unlike counts of shares never work at a time (parts.claims): what went before another count is over.
-            newest = {other: one for other, one in newest.items() if _count(other) == _count(worker)}
-            newest[worker] = record
-    return newest
+            number, _, worker = stem.partition("-")
+            # Unlike counts of shares never work at a time (parts.claims), and ranks work together under one number:
+            # what went before another count, or before a newer attempt on the same share, is over.
+            newest = {
+                other: one
+                for other, one in newest.items()
+                if _share(other)[1] == _share(worker)[1] and (_share(other) != _share(worker) or one[0] == number)
+            }
+            newest[worker] = (number, record)
+    return {worker: record for worker, (_, record) in newest.items()}
 
 
 def state_by_journal(last: Mapping[str, Mapping[str, Any]], now: float) -> str:
@@ -214,6 +231,7 @@ def _runs(folder: Path) -> Iterator[Run]:
                 continue
 
 
-def _count(worker: str) -> str:
-    """The count of shares in ``2of8-0``."""
-    return worker.partition("of")[2].partition("-")[0]
+def _share(worker: str) -> tuple[str, str]:
+    """Index and count of the share in ``2of8-0``, of which the whole run is ``0of1``."""
+    index, _, count = (worker.partition("-")[0] or "0of1").partition("of")
+    return index, count

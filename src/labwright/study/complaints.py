@@ -86,15 +86,17 @@ def locate(model: type[BaseModel], location: Sequence[str | int]) -> Place:
     return Place(keys, annotation, metadata, doc)
 
 
-def told(model: type[BaseModel], node: Node, name: str, error: ValidationError, known: Mapping[str, str]) -> list[Mistake]:
-    """Every complaint of pydantic about ``node``, read as the section ``name``, as a mistake; one for each option."""
+def told(
+    model: type[BaseModel], node: Node, name: str, error: ValidationError, known: Mapping[str, str], noun: str = "study"
+) -> list[Mistake]:
+    """Every complaint of pydantic about ``node``, read as the section ``name`` of a ``noun``, as a mistake; one for each option."""
     found: dict[Keys, Mistake] = {}
     for problem in error.errors():
         place = locate(model, problem["loc"])
         here = find(node, place.keys)
         if here is not None and _spoiled(here):
             continue
-        mistake = _mistake(model, place, here, node, name, problem, known)
+        mistake = _mistake(model, place, here, node, name, problem, known, noun)
         # Each branch of a union complains; one line for the option says all.
         found.setdefault(place.keys, mistake)
     deepest = [keys for keys in found if not any(other[: len(keys)] == keys and len(other) > len(keys) for other in found)]
@@ -108,14 +110,14 @@ def _spoiled(node: Node) -> bool:
 
 
 def _mistake(
-    model: type[BaseModel], place: Place, here: Node | None, node: Node, name: str, problem: Any, known: Mapping[str, str]
+    model: type[BaseModel], place: Place, here: Node | None, node: Node, name: str, problem: Any, known: Mapping[str, str], noun: str
 ) -> Mistake:
     path = dotted(name, place.keys)
     context = problem.get("ctx", {})
     kind = problem["type"]
     where = _origin(node, place.keys)
     if kind == "extra_forbidden" and place.section is not None:
-        return unknown(where, path, meanings(place.section.model_fields), known, dotted(name, place.keys[:-1]))
+        return unknown(where, path, meanings(place.section.model_fields), known, dotted(name, place.keys[:-1]), noun)
     if kind == "missing" and isinstance(place.keys[-1], int):
         whole = locate(model, problem["loc"][:-1])
         entries = find(node, whole.keys)
@@ -160,5 +162,5 @@ def _shown(node: Node | None, problem: Any) -> str:
 
 
 def dotted(name: str, keys: Keys) -> str:
-    """``train.network.widths[1]``"""
-    return name + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
+    """``train.network.widths[1]``; without a name the keys alone."""
+    return (name + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)).removeprefix(".")

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from yaml import events
@@ -39,6 +39,19 @@ _PLAINER = (
     ("but got '<stream end>'", "a bracket is not closed"),
     ("found unexpected end of stream", "a quote is not closed"),
 )
+
+
+class Sort(NamedTuple):
+    """What a file holds, for messages."""
+
+    noun: str
+    first_line: str
+    """What such a file may begin with."""
+    source: str
+    """How one comes by a first one."""
+
+
+STUDY = Sort("study", "recipe: cells", "'labwright new' writes a first study.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +85,14 @@ def find(node: Node, path: tuple[str | int, ...]) -> Node | None:
     return node
 
 
-def load(path: Path, label: str, mistakes: list[Mistake]) -> Node:
-    """Read one study file into a mapping of nodes.
+def load(path: Path, label: str, mistakes: list[Mistake], sort: Sort = STUDY) -> Node:
+    """Read one file, a study by default, into a mapping of nodes.
 
     Args:
         path: the file.
         label: how messages and origins call it.
         mistakes: takes what is wrong but lets reading go on (a key twice, a tag).
+        sort: what the file holds.
 
     Raises:
         MissingError: there is no such file.
@@ -88,30 +102,29 @@ def load(path: Path, label: str, mistakes: list[Mistake]) -> Node:
         with path.open("rb") as file:
             raw = file.read(MOST_BYTES + 1)
     except FileNotFoundError:
-        raise _absent(path) from None
+        raise _absent(path, sort) from None
     except OSError as error:
-        raise MissingError(f"the study file cannot be read: {error.strerror}", where=str(path)) from None
+        raise MissingError(f"the {sort.noun} file cannot be read: {error.strerror}", where=str(path)) from None
     if len(raw) > MOST_BYTES:
-        raise StudyError(f"the file is larger than {MOST_BYTES // 1024} KiB, which no study is", where=label)
+        raise StudyError(f"the file is larger than {MOST_BYTES // 1024} KiB, which no {sort.noun} is", where=label)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise StudyError("the file is not UTF-8 text", where=f"{label}:{line}", todo="Save it as UTF-8.") from None
-    node = parse(text, label, mistakes)
+    node = parse(text, label, mistakes, noun=sort.noun)
+    begin = f"Begin with a line such as '{sort.first_line}'."
     if node is None:
-        raise StudyError("the file is empty", where=label, todo="Begin with a line such as 'recipe: cells'.")
+        raise StudyError("the file is empty", where=label, todo=begin)
     if not isinstance(node.value, dict):
-        raise StudyError(
-            "the file is not a mapping of names to values", where=node.origin, todo="Begin with a line such as 'recipe: cells'."
-        )
+        raise StudyError("the file is not a mapping of names to values", where=node.origin, todo=begin)
     return node
 
 
-def parse(text: str, label: str, mistakes: list[Mistake], *, lines: bool = True) -> Node | None:
+def parse(text: str, label: str, mistakes: list[Mistake], *, lines: bool = True, noun: str = STUDY.noun) -> Node | None:
     """The nodes of a YAML text, ``None`` if it is empty. ``lines=False``: the label alone is the origin."""
     try:
-        return _Composer(text, label, mistakes, lines).document()
+        return _Composer(text, label, mistakes, lines, noun).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = next((plainer for part, plainer in _PLAINER if part in str(error.problem)), f"this is not YAML: {error.problem}")
@@ -123,20 +136,20 @@ def parse(text: str, label: str, mistakes: list[Mistake], *, lines: bool = True)
         raise StudyError(problem, where=label) from None
 
 
-def _absent(path: Path) -> MissingError:
+def _absent(path: Path, sort: Sort) -> MissingError:
     folder = path.parent
     names = sorted(file.name for file in folder.glob("*.y*ml")) if folder.is_dir() else []
     close = nearest(path.name, names)
-    todo = f"Did you mean '{folder / close}'?" if close else "'labwright new' writes a first study."
-    return MissingError("there is no such study file", where=str(path), todo=todo)
+    todo = f"Did you mean '{folder / close}'?" if close else sort.source
+    return MissingError(f"there is no such {sort.noun} file", where=str(path), todo=todo)
 
 
 class _Composer:
     """Makes nodes of YAML events, without YAML's own resolver and constructor."""
 
-    def __init__(self, text: str, label: str, mistakes: list[Mistake], lines: bool) -> None:
+    def __init__(self, text: str, label: str, mistakes: list[Mistake], lines: bool, noun: str) -> None:
         self.events: Iterator[Any] = iter(yaml.parse(text, Loader=yaml.SafeLoader))
-        self.label, self.mistakes, self.lines = label, mistakes, lines
+        self.label, self.mistakes, self.lines, self.noun = label, mistakes, lines, noun
         self.anchors: dict[str, tuple[Node, int]] = {}
         self.count = 0
 
@@ -149,7 +162,7 @@ class _Composer:
         next(self.events)  # document end
         after = next(self.events)
         if not isinstance(after, events.StreamEndEvent):
-            raise StudyError("a second document begins here ('---'); a study file holds one", where=self.where(after))
+            raise StudyError(f"a second document begins here ('---'); a {self.noun} file holds one", where=self.where(after))
         empty = isinstance(event, events.ScalarEvent) and event.value == "" and event.implicit[0]
         return None if empty else node
 
@@ -159,7 +172,7 @@ class _Composer:
     def grow(self, by: int, event: Any) -> None:
         self.count += by
         if self.count > MOST_NODES:
-            raise StudyError(f"the study holds more than {MOST_NODES} values once its anchors are expanded", where=self.where(event))
+            raise StudyError(f"the {self.noun} holds more than {MOST_NODES} values once its anchors are expanded", where=self.where(event))
 
     def node(self, event: Any, level: int) -> Node:
         if isinstance(event, events.AliasEvent):
@@ -171,13 +184,13 @@ class _Composer:
             self.grow(size, event)
             return node
         if level > MOST_LEVELS:
-            raise StudyError(f"the study is nested more than {MOST_LEVELS} levels deep", where=self.where(event))
+            raise StudyError(f"the {self.noun} is nested more than {MOST_LEVELS} levels deep", where=self.where(event))
         if event.tag is not None:
             self.mistakes.append(
                 Mistake(
                     self.where(event),
                     "",
-                    f"the tag '{event.tag.replace('tag:yaml.org,2002:', '!!')}' is refused; a study holds plain values only",
+                    f"the tag '{event.tag.replace('tag:yaml.org,2002:', '!!')}' is refused; a {self.noun} holds plain values only",
                 )
             )
         before = self.count

@@ -42,7 +42,7 @@ def first_sentence(text: str) -> str:
     return re.split(r"\.(?:\s|$)", text, maxsplit=1)[0]
 
 
-def unknown(where: str, path: str, names: Mapping[str, str], known: Mapping[str, str], section: str) -> Mistake:
+def unknown(where: str, path: str, names: Mapping[str, str], known: Mapping[str, str], section: str, noun: str = "study") -> Mistake:
     """A key that is not there: the nearest name beside it, else where an option of that name is.
 
     Args:
@@ -50,10 +50,12 @@ def unknown(where: str, path: str, names: Mapping[str, str], known: Mapping[str,
         path: the key as it was given, with its section.
         names: what the section has, each with its type and doc line.
         known: the same for every option of the study, by whole path.
-        section: its path; empty for the top of the study.
+        section: its path; empty for the top of the file.
+        noun: what the file holds.
     """
     key = path.rpartition(".")[2]
-    what = "there is no such option" if section else "there is no such section"
+    # At the top of a study stand sections only.
+    what = "there is no such section" if noun == "study" and not section else "there is no such option"
     if path in known:
         return Mistake(where, path, f"this kind of section has no such option; it has {listed(names, 40)}")
     # The very name in another section is a better guess than a name here that is only somewhat like it.
@@ -62,7 +64,7 @@ def unknown(where: str, path: str, names: Mapping[str, str], known: Mapping[str,
         return Mistake(where, path, what, nearest=f"{section}.{close}".lstrip("."), meant=names[close])
     if elsewhere:
         return Mistake(where, path, what, nearest=elsewhere, meant=known[elsewhere])
-    place = f"'{section}'" if section else "a study"
+    place = f"'{section}'" if section else f"a {noun}"
     return Mistake(where, path, f"{what}; {place} has {listed(names, 40)}")
 
 

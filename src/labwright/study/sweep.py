@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Sequence
 
+from labwright.runs.errors import CommandError
 from labwright.study.messages import Mistake, refuse
 from labwright.study.parameters import split_assignment
 
@@ -21,14 +22,15 @@ def sweep(axes: Sequence[str]) -> list[list[str]]:
         axes: ``option=a,b,c`` each; ``1-5`` is the whole numbers from 1 to 5, and commas within brackets part nothing.
 
     Raises:
-        StudyError: an axis cannot be read, is named twice, or the grid is too large.
+        CommandError: an axis is not of the form ``option=values``.
+        StudyError: its values cannot be read, it is named twice, or the grid is too large.
     """
     mistakes: list[Mistake] = []
     grid: dict[str, list[str]] = {}
     for axis in axes:
         pair = split_assignment(axis, FLAG, mistakes)
         if pair is None:
-            continue
+            raise CommandError(mistakes[-1].what, where=FLAG, todo="Write the option and its values: --sweep run.seed=1,2,3.")
         path, text = pair
         if path in grid:
             mistakes.append(Mistake(FLAG, path, "is swept twice; put all its values into one list"))

@@ -32,16 +32,19 @@ from labwright.study.parameters import absolute
 M = TypeVar("M", bound=Options)
 
 
-def build(model: type[M], node: Node, name: str, folder: Path, known: Mapping[str, str], mistakes: list[Mistake]) -> M | None:
+def build(
+    model: type[M], node: Node, name: str, folder: Path, known: Mapping[str, str], mistakes: list[Mistake], *, noun: str = "study"
+) -> M | None:
     """The options of one section, paths made absolute.
 
     Args:
         model: the section's options.
         node: what the study says, a mapping.
-        name: the section's name, for messages.
+        name: the section's name, for messages; empty where the node is the whole file.
         folder: relative paths of the file lie here; those of ``--set`` in the current directory.
         known: every option of the study with its type and doc line, to tell where a misplaced one belongs.
         mistakes: takes what is wrong; the result is ``None`` then.
+        noun: what the file holds.
     """
     before = len(mistakes)
     node = underlay(model, node)
@@ -53,7 +56,7 @@ def build(model: type[M], node: Node, name: str, folder: Path, known: Mapping[st
         try:
             options = model.model_validate(plain(node))
         except ValidationError as error:
-            mistakes += told(model, node, name, error, known)
+            mistakes += told(model, node, name, error, known, noun)
             return None
     return None if len(mistakes) > before else _anchored(options, node, folder)
 
@@ -108,11 +111,12 @@ def _lookalikes(annotation: Any, metadata: Sequence[Any], doc: str, node: Node, 
         kind = node.value.get(KIND)
         section = section_for(annotation, kind.value if kind else None)
         for key, item in node.value.items():
+            below = f"{path}.{key}".removeprefix(".")
             field = section.model_fields.get(key) if section else None
             if field:
-                _lookalikes(field.annotation, field.metadata, first_line(field.description), item, f"{path}.{key}", mistakes)
+                _lookalikes(field.annotation, field.metadata, first_line(field.description), item, below, mistakes)
             elif (value := values(annotation)) is not None:
-                _lookalikes(value, constraints(value), doc, item, f"{path}.{key}", mistakes)
+                _lookalikes(value, constraints(value), doc, item, below, mistakes)
     elif isinstance(node.value, list):
         inner = elements(annotation)
         for index, item in enumerate(node.value if inner else []):

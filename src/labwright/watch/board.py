@@ -56,25 +56,25 @@ class Board:
                 return
             began = time.thread_time()
             if now >= self._find_due:
-                self._find()
+                with contextlib.suppress(OSError):
+                    self._find()
                 self._find_due = now + FIND_EVERY_S
             for follow in self.runs.values():
-                follow.look()
+                # A disk that went away takes only its own runs out of sight.
+                with contextlib.suppress(OSError):
+                    follow.look()
             self._look_due = now + pause_after(time.thread_time() - began)
         if self._ask_jobs is not None and now >= self._jobs_due:
             self._jobs_due = now + JOBS_EVERY_S
             # A scheduler's tools may take long: nothing waits for them.
             threading.Thread(target=self._ask_schedulers, args=(self._ask_jobs,), daemon=True).start()
 
-    def ids(self) -> list[str]:
-        """Ids of all runs, those at work first, then by the last sign of life."""
-        order = {"running": 0, "resuming": 0, "silent": 1}
-
-        def place(id_: str) -> tuple[int, float]:
-            follow = self.runs[id_]
-            return order.get(follow.state(), 2), -(follow.seen_at() or 0.0)
-
-        return sorted(self.runs, key=place)
+    def names(self) -> dict[str, str]:
+        """Names of all runs by id, those at work first, then by the last sign of life."""
+        order = {"running": 0, "silent": 1}
+        with self._lock:
+            found = sorted(self.runs.items(), key=lambda one: (order.get(one[1].state(), 2), -(one[1].seen_at() or 0.0)))
+            return {id_: follow.run.name for id_, follow in found}
 
     def overview(self) -> list[Node]:
         """A line for each run, by folder, in the order in which they were begun."""
@@ -92,9 +92,10 @@ class Board:
         """
         with self._lock:
             follow = self.runs[id_]
-            follow.look(at_once=True)
             logs = self._logs.setdefault(id_, Logs(follow.run.folder))
-            logs.look(follow.workers())
+            with contextlib.suppress(OSError):
+                follow.look(at_once=True)
+                logs.look(follow.workers())
             state = follow.state()
             # Words about time and the other runs move on too, but slowly.
             turn = int(time.monotonic() / (TURN_S if state == "running" else SLOW_TURN_S))
@@ -103,10 +104,6 @@ class Board:
                 return None
             others = [one for one in self.runs.values() if one is not follow and one.run.folder.parent == follow.run.folder.parent]
             return mark, view(follow, others, log=logs.shown(), job=self._job(follow))
-
-    def name(self, id_: str) -> str:
-        """The name of the run of this id."""
-        return self.runs[id_].run.name
 
     def _ask_schedulers(self, jobs: Jobs) -> None:
         with contextlib.suppress(LabwrightError, OSError):

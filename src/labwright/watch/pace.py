@@ -38,7 +38,11 @@ def in_words(left: tuple[float, float] | None) -> str:
     if most - least <= max(5.0, 0.15 * most):
         return f"about {span(most)} left"
     low, high = span(least), span(most)
-    return f"about {high} left" if low == high else f"{low} to {high} left"
+    if low == high:
+        return f"about {high} left"
+    number, _, unit = low.partition(" ")
+    # "4 to 9 min" and not "4 min to 9 min"
+    return f"{number if high.partition(' ')[2] == unit else low} to {high} left"
 
 
 def span(seconds: float) -> str:

@@ -9,7 +9,7 @@ function drawPlot(element) {
   const axis = { gridcolor: shade("--line"), zerolinecolor: shade("--line"), automargin: true };
   const common = {
     margin: { l: 55, r: 15, t: 10, b: 42 },
-    height: 300,
+    height: 270,
     hovermode: "x unified",
     hoverlabel: { bgcolor: shade("--card"), bordercolor: shade("--line"), font: { color: shade("--ink") } },
     paper_bgcolor: "rgba(0,0,0,0)",
@@ -36,6 +36,7 @@ function showPlot(element) {
   inView.observe(element);
 }
 document.querySelectorAll(".plot").forEach(showPlot);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => document.querySelectorAll(".plot").forEach(showPlot));
 
 // A click on a column's head sorts by it; numbers as numbers.
 function sortBy(head) {

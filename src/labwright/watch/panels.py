@@ -16,16 +16,17 @@ from labwright.watch import chapters
 from labwright.watch.alive import Seen
 from labwright.watch.follow import Follow
 from labwright.watch.pace import in_words, time_left
+from labwright.watch.story import Pace
 
-MOST_BLOCKS = 900
-"""More parts than this share squares."""
+MOST_BLOCKS, MOST_BARS = 900, 4
+"""More parts than this share squares; of more kinds of progress the last are shown."""
 
 
 def progress(follow: Follow, now: float | None = None) -> Section | None:
     """How far it is, what is left, whether it waits for data, and how busy the devices are."""
     story, running = follow.story, follow.state(now) == "running"
     bars = []
-    for pace in [one for one in story.paces.values() if one.file in follow.workers()][-4:]:
+    for pace in _paces(follow)[-MOST_BARS:]:
         words = in_words(time_left(pace.seen, pace.total, now=time.time() if now is None else now) if running else None)
         bars.append({"title": pace.title, "done": pace.done, "total": pace.total, "words": words})
     if len(follow.parts) > 1:
@@ -49,9 +50,9 @@ def curves(follow: Follow) -> list[Section]:
     for name, lines in sorted(plots.items(), key=lambda plot: (plot[0] != "loss", plot[0] == "learning_rate")):
         note = "; ".join(f"best so far, {line}: {value:.4g} at step {step}" for line, step, value in best.get(name, ()))
         shown = name.replace("_", " ")
-        made.append(
-            {**sections.curves(shown, lines, x="step", y=shown, marks=marks(story.first_steps), note=note), "best": best.get(name, [])}
-        )
+        title = shown if len(lines) > 1 else f"{shown} · {next(iter(lines))}"
+        section = sections.curves(title, lines, x="step", y=shown, marks=marks(story.first_steps), note=note)
+        made.append({**section, "best": best.get(name, [])})
     return made
 
 
@@ -167,14 +168,20 @@ def details(follow: Follow) -> list[Section]:
     return [section for section in made if section is not None]
 
 
+def _paces(follow: Follow) -> list[Pace]:
+    """How the work of the newest attempts gets on, that told of last at the end."""
+    at_work = set(follow.workers())
+    return [pace for pace in follow.story.paces.values() if pace.file in at_work]
+
+
 def _pace_figures(follow: Follow) -> list[dict[str, Any]]:
     story = follow.story
     made = []
-    for pace in list(story.paces.values())[-1:]:
+    for pace in _paces(follow)[-1:]:
         if (rate := _rate(pace.seen)) is not None:
             made.append(sections.figure("speed", rate, unit="/s", note=pace.title))
         for name, value in pace.fields.items():
-            if isinstance(value, (int, float, str)) and name != "joules":
+            if value is not None and name != "joules":
                 made.append(_data_wait(value) if name == "data_wait" else sections.figure(name.replace("_", " "), value))
     if story.saved is not None:
         made.append(sections.figure("last saved at step", story.saved["step"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import getpass
 import ipaddress
@@ -14,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any, NamedTuple
 
 import uvicorn
@@ -50,6 +52,18 @@ class Place(NamedTuple):
         return f"ssh -L {self.port}:{self.address}:{self.port} {getpass.getuser()}@{socket.gethostname()}"
 
 
+class _Server(uvicorn.Server):
+    """Lets open pages go when it is to end; it would wait for them."""
+
+    def __init__(self, config: uvicorn.Config, closing: asyncio.Event) -> None:
+        super().__init__(config)
+        self._closing = closing
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._closing.set()
+        super().handle_exit(sig, frame)
+
+
 def serve(
     board: Board, *, address: str = LOOPBACK, ports: Sequence[int] = (0,), stop: Stop | None = None, ready: Callable[[Place], Any]
 ) -> None:
@@ -68,8 +82,9 @@ def serve(
     """
     with contextlib.closing(listen(address, ports)) as listening, token_file() as (token, path):
         place = Place(address, listening.getsockname()[1], token, path)
+        closing = asyncio.Event()
         config = uvicorn.Config(
-            application(board, token, hosts(address), stop),
+            application(board, token, hosts(address), stop, closing),
             http="h11",
             ws="none",
             loop="asyncio",
@@ -80,13 +95,13 @@ def serve(
             proxy_headers=False,
             h11_max_incomplete_event_size=HEADER_BYTES,
             limit_concurrency=64,
-            timeout_graceful_shutdown=1,
+            timeout_graceful_shutdown=5,
         )
         # The server raises again what ended it, and the token file has to be removed.
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             ready(place)
-            uvicorn.Server(config).run(sockets=[listening])
+            _Server(config, closing).run(sockets=[listening])
         except KeyboardInterrupt:
             return
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Collection
@@ -29,7 +30,7 @@ Stop = Callable[[Run], str]
 """Stops a run gently; returns what was done, in words."""
 
 
-def application(board: Board, token: str, hosts: Collection[str], stop: Stop | None = None) -> Guard:
+def application(board: Board, token: str, hosts: Collection[str], stop: Stop | None = None, closing: asyncio.Event | None = None) -> Guard:
     """The ASGI application.
 
     Args:
@@ -37,13 +38,14 @@ def application(board: Board, token: str, hosts: Collection[str], stop: Stop | N
         token: what a request below ``/api/`` has to bring as ``Authorization: Bearer``.
         hosts: names under which the server may be called.
         stop: stops a run; None makes the page read-only.
+        closing: set when the server is to end, so that open pages are let go.
     """
-    readers = 0
+    readers, ending = 0, closing or asyncio.Event()
 
     async def runs(request: Request) -> Response:
         await anyio.to_thread.run_sync(board.look)
-        named = [{"id": id_, "name": board.name(id_)} for id_ in board.ids()]
-        return JSONResponse({"runs": named, "actions": stop is not None})
+        names = await anyio.to_thread.run_sync(board.names)
+        return JSONResponse({"runs": [{"id": id_, "name": name} for id_, name in names.items()], "actions": stop is not None})
 
     async def events(request: Request) -> Response:
         nonlocal readers
@@ -58,7 +60,7 @@ def application(board: Board, token: str, hosts: Collection[str], stop: Stop | N
         nonlocal readers
         readers += 1
         try:
-            async for event in stream(board, id_):
+            async for event in stream(board, id_, ending):
                 yield event
         finally:
             readers -= 1
@@ -83,15 +85,16 @@ def application(board: Board, token: str, hosts: Collection[str], stop: Stop | N
     return Guard(Starlette(routes=routes, exception_handlers={HTTPException: _refused}), token, hosts)
 
 
-async def stream(board: Board, asked: str) -> AsyncIterator[str]:
+async def stream(board: Board, asked: str, ending: asyncio.Event) -> AsyncIterator[str]:
     """Server-sent events for one reader: what changed of the overview and of the panels of one run.
 
     Args:
         board: the runs.
         asked: the id of a run; empty for the one at work, whichever that is.
+        ending: ends the stream.
     """
     reader, spoke = Reader(board, asked), time.monotonic()
-    while True:
+    while not ending.is_set():
         await anyio.to_thread.run_sync(board.look)
         try:
             news, cost_s = await anyio.to_thread.run_sync(reader.news)
@@ -104,7 +107,8 @@ async def stream(board: Board, asked: str) -> AsyncIterator[str]:
         elif time.monotonic() - spoke > KEEP_ALIVE_S:
             yield ": still here\n\n"
             spoke = time.monotonic()
-        await asyncio.sleep(pause_after(cost_s))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ending.wait(), pause_after(cost_s))
 
 
 class Reader:
@@ -122,7 +126,8 @@ class Reader:
             KeyError: the run is no longer there.
         """
         began = time.thread_time()
-        run = self._asked or next(iter(self._board.ids()), "")
+        names = self._board.names()
+        run = self._asked or next(iter(names), "")
         if run != self._run:
             self._run, self._mark, self._sent = run, None, {}
         parts: dict[str, Any] = {"overview": self._board.overview()}
@@ -135,7 +140,7 @@ class Reader:
             if self._sent.get(key) != hash(text):
                 self._sent[key] = hash(text)
                 changed.append(f'"{key}":{text}')
-        name = _compact(self._board.name(run) if run else "")
+        name = _compact(names.get(run, ""))
         news = f'{{"now":{time.time():.3f},"run":"{run}","name":{name},"parts":{{{",".join(changed)}}}}}' if changed else ""
         return news, time.thread_time() - began
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,8 +13,10 @@ from labwright.watch.series import Series
 Record = dict[str, Any]
 MOST_SERIES, MOST_TOLD, MOST_SAMPLES, MOST_TITLES = 64, 100, 240, 16
 """Bounds of what is remembered: curves, findings and attempts, usage samples (40 minutes), kinds of progress."""
-SHORT = 500
-"""Letters kept of a text."""
+SHORT, FEW = 500, 20
+"""Letters kept of a text, and fields of a progress record."""
+LATEST_S = 1e11
+"""A time after this is none."""
 
 
 @dataclass
@@ -62,10 +65,11 @@ class Story:
     def take(self, stem: str, record: Record) -> None:
         """Take in a record of the journal file ``stem``."""
         kind, t = record.get("kind"), record.get("t")
-        if not isinstance(kind, str) or not isinstance(t, (int, float)):
+        if not isinstance(kind, str) or not isinstance(t, (int, float)) or not 0 <= t < LATEST_S:
             return
         self.version += 1
-        self.last[stem] = {"kind": kind, "t": t}
+        # An end that lacks its code is none; a whole one is put in its place by its fold.
+        self.last[stem] = {"kind": kind if kind != "end" else "", "t": t}
         try:
             fold = getattr(self, f"_{kind}", None) if kind in KINDS else None
             if fold is not None:
@@ -77,10 +81,6 @@ class Story:
     def newest(self) -> Record | None:
         """The start record of the newest attempt."""
         return self.starts[max(self.starts)] if self.starts else None
-
-    def seconds(self) -> float:
-        """From the first start to the last sign of life, pauses included."""
-        return max(one["t"] for one in self.last.values()) - min(one["t"] for one in self.starts.values()) if self.starts else 0.0
 
     def _start(self, stem: str, record: Record) -> None:
         self.starts[stem] = {
@@ -108,20 +108,25 @@ class Story:
                 self.curves.setdefault(key, Series()).add(step, value, _order(stem))
 
     def _usage(self, stem: str, record: Record) -> None:
-        names = ("t", "kind", "seconds", "cpu_percent", "memory_bytes", "read_bytes", "written_bytes", "gpus")
-        self.usage.append({"file": stem, **{name: record.get(name) for name in names}})
+        use = {name: _number(record.get(name)) for name in ("seconds", "cpu_percent", "memory_bytes", "read_bytes", "written_bytes")}
+        names = ("index", "utilisation_percent", "memory_bytes", "watts")
+        gpus = [{name: _number(gpu.get(name)) for name in names} for gpu in record.get("gpus") or []]
+        self.usage.append({"file": stem, "t": record["t"], "kind": "usage", **use, "gpus": gpus})
 
     def _energy(self, _stem: str, record: Record) -> None:
         self.energy = energy.rows([*({**row, "kind": "energy"} for row in self.energy), record])
 
     def _progress(self, stem: str, record: Record) -> None:
         title, done, total = _short(record["title"]), float(record["done"]), float(record["total"])
+        if not (math.isfinite(done) and math.isfinite(total)):
+            return
         pace = self.paces.pop(title, None)
         if pace is None or pace.file != stem:
             pace = Pace(title, done, total, stem, {})
         known = ("t", "kind", "title", "done", "total")
         pace.done, pace.total = done, total
-        pace.fields = {str(name): value for name, value in record.items() if name not in known}
+        told = [(_short(name), value) for name, value in record.items() if name not in known]
+        pace.fields = {name: _short(value) if isinstance(value, str) else _number(value) for name, value in told[:FEW]}
         pace.seen.append((record["t"], done))
         self.paces[title] = pace  # the newest last
         if len(self.paces) > MOST_TITLES:
@@ -151,6 +156,10 @@ KINDS = frozenset({"start", "end", "metric", "usage", "energy", "progress", "beg
 
 def _short(value: Any) -> str:
     return str(value)[:SHORT]
+
+
+def _number(value: Any) -> int | float | None:
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) else None
 
 
 def _order(stem: str) -> int:

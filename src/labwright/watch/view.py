@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 from labwright.runs import sections
 from labwright.runs.energy import in_words as joules_in_words
-from labwright.runs.run import Run
 from labwright.runs.sections import Section
 from labwright.watch import panels
 from labwright.watch.alive import Seen, alive, state_of
@@ -15,6 +15,7 @@ from labwright.watch.follow import Follow
 from labwright.watch.tree import Node, node
 
 Panels = dict[str, list[Node]]
+ORDER = ("alive", "progress", "own", "curves", "pictures", "energy", "log", "changes", "parts", "siblings", "commands", "details")
 SIBLING_COLUMNS = ("run", "point", "state", "done", "figures", "energy")
 MOST_SIBLINGS = 200
 
@@ -25,7 +26,7 @@ def view(
     *,
     log: Sequence[tuple[str, Sequence[str]]],
     job: Seen | None = None,
-    details: Sequence[Section] | None = None,
+    details: Callable[[], Sequence[Section]] | None = None,
     now: float | None = None,
 ) -> Panels:
     """The panels of a run by key, in the order in which people want to know.
@@ -35,36 +36,40 @@ def view(
         others: the other runs of its folder, newest last.
         log: file names and last lines, as ``Logs.shown``.
         job: how a scheduler sees it.
-        details: what is folded away at the end; by default what was followed.
+        details: makes what is folded away at the end; by default from what was followed.
         now: seconds since 1970, the clock by default.
     """
     run, output = follow.run, follow.run.output()
     own = run.sections() if follow.done else []
     marks = panels.marks(follow.story.first_steps)
     runs = [one.run for one in others]
-    borrowed = panels.pictures(follow, others)
-    folded = panels.details(follow) if details is None else details
-    made: dict[str, list[Node | None]] = {
-        "alive": [draw(alive(follow, job, now), output)],
-        "progress": [] if follow.done else [_drawn(panels.progress(follow, now), run)],
-        "own": [draw({**section, "marks": marks} if section.get("x") == "step" else section, output) for section in own],
-        "curves": [] if own else [draw(section, output) for section in panels.curves(follow)],
-        "pictures": [draw(*borrowed)] if borrowed else [],
-        "energy": [draw(panels.joules(follow), output)],
-        "log": [_drawn(panels.log(log, opened=not follow.done), run)],
-        "changes": [_drawn(panels.changes(run, panels.parent_of(run, runs)), run)],
-        "parts": [_drawn(panels.blocks(follow, now), run)],
-        "siblings": [_drawn(siblings(follow, others, now), run)],
-        "commands": [draw(panels.commands(run, state_of(follow, job, now), job), output)],
-        "details": [
-            node(
-                "details",
-                node("summary", "Energy, use of the machine, attempts, options, versions"),
-                *(draw(section, output) for section in folded),
-            )
-        ],
+    folded = details or (lambda: panels.details(follow))
+    makers: dict[str, Callable[[], Iterable[Section | None]]] = {
+        "alive": lambda: [alive(follow, job, now)],
+        "progress": lambda: [] if follow.done else [panels.progress(follow, now)],
+        "own": lambda: ({**section, "marks": marks} if section.get("x") == "step" else section for section in own),
+        "curves": lambda: [] if own else panels.curves(follow),
+        "energy": lambda: [panels.joules(follow)],
+        "log": lambda: [panels.log(log, opened=not follow.done)],
+        "changes": lambda: [panels.changes(run, panels.parent_of(run, runs))],
+        "parts": lambda: [panels.blocks(follow, now)],
+        "siblings": lambda: [siblings(follow, others, now)],
+        "commands": lambda: [panels.commands(run, state_of(follow, job, now), job)],
     }
-    return {key: [one for one in nodes if one is not None] for key, nodes in made.items()}
+    shown = {key: _drawn(make, output) for key, make in makers.items()}
+    borrowed = panels.pictures(follow, others)
+    shown["pictures"] = [draw(*borrowed)] if borrowed else []
+    summary = node("summary", "Energy, use of the machine, attempts, options, versions")
+    shown["details"] = [node("details", summary, *_drawn(folded, output))]
+    return {key: shown[key] for key in ORDER}
+
+
+def _drawn(make: Callable[[], Iterable[Section | None]], output: Path) -> list[Node]:
+    try:
+        return [draw(section, output) for section in make() if section is not None]
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError) as error:
+        # A run of another version, or a foreign one, must not keep the rest of the page from its reader.
+        return [node("section", node("p", f"This cannot be shown: {type(error).__name__}: {error}", class_="note"))]
 
 
 def siblings(follow: Follow, others: Sequence[Follow], now: float | None = None) -> Section | None:
@@ -109,7 +114,3 @@ def _figures(follow: Follow) -> str:
             if phase == "validate" and part in follow.story.best and (value := series.at(follow.story.best[part])) is not None:
                 best[f"best_{name}"] = value
     return ", ".join(f"{name.removeprefix('best_').replace('_', ' ')} {value:.4g}" for name, value in list((best or numbers).items())[:3])
-
-
-def _drawn(section: Section | None, run: Run) -> Node | None:
-    return None if section is None else draw(section, run.output())

@@ -73,7 +73,7 @@ def test_findings_are_explained(labwright, done: Path) -> None:
 
 def test_status_tells_parts_attempts_and_signs_of_life(labwright, done: Path) -> None:
     labwright("run", "study.yaml", "--set", "train.trouble=stop", "--quiet")
-    rows = {(row["run"].split("-")[0], row["state"]): row for row in labwright("status", "--json").json}
+    rows = {(row["run"].split("-")[0], row["state"]): row for row in labwright("status", ".", "--json").json}
     complete = rows["train", "done"]
     assert (complete["parts_done"], complete["parts"], complete["attempts"]) == (2, 2, 1)
     assert complete["last_metrics"] == "train step 1: loss=0.5"

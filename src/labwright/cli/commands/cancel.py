@@ -53,12 +53,16 @@ def _named(word: str, arguments: argparse.Namespace) -> list[Placed]:
 
     if Path(word).exists():
         runs = places.own_runs_at(word, places.runs_option(arguments))
-        return [one for tasks in placed(runs).values() for one in tasks]
+        return [one for tasks in placed(runs, earlier=True).values() for one in tasks]
     known = [*everywhere(), *submissions(Path(arguments.runs) if arguments.runs else Path("runs"))]
     jobs = {(job.folder.resolve(), job.name): job for made in known for job in made.jobs if job.id}
-    # 1234_5 and 1234.0 are tasks of 1234.
+    # 1234_5 and 1234.0 are tasks of 1234; jobs of a DAG have ids that only the scheduler tells.
     near = [job for job in jobs.values() if word == job.id or word.startswith((f"{job.id}_", f"{job.id}.", f"{job.id}/"))]
-    found = [one for one in look(near) if word in (one.job.id, one.seen.id, *(f"{one.job.id}{mark}{one.number}" for mark in "_./"))]
+    found = [
+        one
+        for one in look(near or jobs.values())
+        if word in (one.job.id, one.job_id, one.seen.id, *(f"{one.job.id}{mark}{one.number}" for mark in "_./"))
+    ]
     if not found:
         raise MissingError(
             f"there is no study, run or job {word!r}",

@@ -70,9 +70,8 @@ def _jobs(args: argparse.Namespace) -> int:
     from labwright.runs.energy import NOT_MEASURED
     from labwright.runs.errors import Exit, MissingError
 
-    now = datetime.datetime.now()
-    since = accounting.moment(args.since or now.date().isoformat())
-    until = accounting.moment(args.until or now.isoformat(), end=True)
+    since = accounting.moment(args.since or datetime.date.today().isoformat())
+    until = accounting.moment(args.until or "now", end=True)
     site = load_site(args.on) if args.on else accounting.ANYWHERE
     jobs, skipped = accounting.ask(since=since, until=until, user=args.user or "")
     rows = accounting.rows(jobs, accounting.node_cpus(), site)

@@ -20,15 +20,18 @@ if TYPE_CHECKING:
 POLL_S = 0.5
 ASK_AGAIN_S = 10.0
 """How often the scheduler is asked."""
+PATIENCE = 3
+"""How often it may say nothing of a run that stopped early, before that is taken for its end."""
 WORKING = ("running", "ready", "silent", "queued", "held", "resuming", "ending", "unknown")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the logs; ``--follow`` goes on through queue and requeues, and ends with the run."""
-    found = places.runs_named(arguments.place, arguments.name, places.runs_option(arguments))[0]
+    fitting = places.runs_named(arguments.place, arguments.name, places.runs_option(arguments))
+    found = _at_work(fitting) if arguments.follow else fitting[0]
     last = None if arguments.lines is None else _count(arguments.lines)
     shown: dict[Path, int] = {}
-    pieces = [(path, _new(path, shown)) for path in _logs(found, arguments.job)]
+    pieces = [(path, text) for path in _logs(found, arguments.job) if (text := _new(path, shown))]
     if last is not None:
         pieces = _tail(pieces, last)
     for path, text in pieces:
@@ -40,16 +43,34 @@ def run(arguments: argparse.Namespace) -> int:
     return Exit.DONE
 
 
+def _at_work(runs: list[Run]) -> Run:
+    """Of several runs that which works, else one that a job waits with, else the one last active; which it is, is said."""
+    from labwright.launch.launcher import ENDING, RUNNING
+    from labwright.launch.status import placed
+
+    found = runs[0]
+    if len(runs) > 1:
+        tasks = placed(runs)
+        states = {run.folder: [one.seen.state for one in tasks.get(run.folder.resolve(), ()) if one.is_living] for run in runs}
+        working = (run for run in runs if run.state() == "running" or {RUNNING, ENDING} & set(states[run.folder]))
+        waiting = (run for run in runs if states[run.folder])
+        found = next(working, None) or next(waiting, None) or found
+    beside = f", one of {len(runs)} runs that fit" if len(runs) > 1 else ""
+    print(f"following {found.name}{beside}", file=sys.stderr, flush=True)
+    return found
+
+
 def _follow(found: Run, job: bool, shown: dict[Path, int], current: Path | None) -> None:
     from labwright.launch.launcher import RUNNING, launcher
-    from labwright.launch.status import placed, standing
+    from labwright.launch.status import may_live, placed, standing
 
     tasks: list[Placed] = []
-    told, ask_at = "", 0.0
+    told, ask_at, tail_at, unheard = "", 0.0, 0.0, 0
     while True:
         if time.monotonic() >= ask_at:
             tasks = placed([found]).get(found.folder.resolve(), [])
             ask_at = time.monotonic() + ASK_AGAIN_S
+            unheard = unheard + 1 if any(may_live(one) and not one.is_living for one in tasks) else 0
         how = standing(found, tasks)
         if (
             tasks
@@ -59,15 +80,19 @@ def _follow(found: Run, job: bool, shown: dict[Path, int], current: Path | None)
             told = line
             print(f"{found.name}: {line}", file=sys.stderr, flush=True)
         elsewhere = next((one for one in tasks if one.seen.state == RUNNING and launcher(one.job.kind).tail(one.job, one.number)), None)
-        if elsewhere:
+        if elsewhere and time.monotonic() >= tail_at:
             # Its files are on another machine; the scheduler's own command follows them until the job leaves that.
             subprocess.run(launcher(elsewhere.job.kind).tail(elsewhere.job, elsewhere.number) or [], check=False)
-            tasks = []
+            # Only the scheduler knows whether the job goes on; the files that are here may be those of an earlier attempt.
+            ask_at, tail_at = 0.0, time.monotonic() + ASK_AGAIN_S
         for path in _logs(found, job):
             if text := _new(path, shown):
                 _print(path if path != current else None, text)
                 current = path
-        if how.state not in WORKING:
+        if how.state == "ready" and not any(may_live(one) for one in tasks):
+            print(f"{found.name}: no process works on it, and no job has it", file=sys.stderr)
+            return
+        if how.state not in WORKING and not (ask_at == 0.0 or (how.state == "stopped" and 0 < unheard < PATIENCE)):
             return
         time.sleep(POLL_S)
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from labwright.cli import places, rows
+from labwright.cli.main import describe
 from labwright.cli.tables import print_json, print_table
-from labwright.runs.errors import Exit
+from labwright.runs.errors import Exit, LabwrightError
 from labwright.study.plan import differences, done_runs, runs_folder
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from labwright.study.resolve import Study
 
 _WHY = {
-    "ready": "was begun; goes on",
+    "ready": "prepared; no process has begun it",
     "running": "a process is at work on it",
     "stopped": "stopped early; goes on where it was",
     "failed": "ended with an error; `labwright logs` shows it; goes on where it was",
@@ -41,7 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     for study, steps in planned:
         print_table(COLUMNS, [_row(one, study, arguments) for one in steps], title=study.label)
     if arguments.on:
-        prepared = _prepared(planned, arguments)
+        prepared, refusal = _prepared(planned, arguments)
+        rows.print_refusal(refusal)
         print()
         rows.print_texts(prepared.texts(), prepared.place)
     return Exit.DONE
@@ -53,14 +55,20 @@ def _as_json(sets: Sequence[Sequence[str]], planned: Sequence[Row], arguments: a
         for point, (study, steps) in zip(sets, planned, strict=True)
         for one in steps
     ]
-    print_json({"code": 0, "steps": lines, "files": _prepared(planned, arguments).texts()} if arguments.on else lines)
+    if not arguments.on:
+        print_json(lines)
+        return Exit.DONE
+    prepared, refusal = _prepared(planned, arguments)
+    print_json({"code": 0, "steps": lines, "files": prepared.texts()} | ({"refused": describe(refusal)} if refusal else {}))
     return Exit.DONE
 
 
-def _prepared(planned: Sequence[Row], arguments: argparse.Namespace) -> Prepared:
-    from labwright.launch.prepare import prepare, site_of
+def _prepared(planned: Sequence[Row], arguments: argparse.Namespace) -> tuple[Prepared, LabwrightError | None]:
+    """What would be queued, and what of the moment would keep it from being so."""
+    from labwright.launch.prepare import prepare, site_of, taken
 
-    return prepare(planned, site_of(arguments.on, planned[0][0]), runs=places.runs_option(arguments))
+    prepared = prepare(planned, site_of(arguments.on, planned[0][0]), runs=places.runs_option(arguments))
+    return prepared, taken(prepared)
 
 
 def _row(planned: Planned, study: Study, arguments: argparse.Namespace) -> list[str]:
@@ -74,7 +82,7 @@ def _why(planned: Planned, study: Study, arguments: argparse.Namespace) -> str:
         return "named by --run or by the study"
     waiting = [name for name, one in planned.inputs.items() if one.state != "done"]
     if planned.state != "absent":
-        return _WHY[planned.state]
+        return "a part of it is done; goes on" if planned.state == "ready" and planned.run.last_records() else _WHY[planned.state]
     if waiting:
         return f"needs {' and '.join(waiting)} first"
     others = done_runs(runs_folder(study, places.runs_option(arguments)), study.recipe.name, planned.name)

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 HERE = "local"
 """``run.on.kind`` of a study that runs in this process."""
-MOST_COLUMNS = 6
-"""Figures beside the swept options in the table of a sweep."""
 
 
 @dataclass
@@ -100,7 +98,9 @@ def _conduct_elsewhere(found: list[Row], arguments: argparse.Namespace, step: st
     from labwright.launch.prepare import prepare, site_of
 
     planned = rows.planned(arguments, [row.study for row in found], step)
-    prepared = prepare(planned, site_of(arguments.on, found[0].study), step=step, runs=places.runs_option(arguments))
+    site = site_of(arguments.on, found[0].study)
+    rows.say_file(site)
+    prepared = prepare(planned, site, step=step, runs=places.runs_option(arguments))
     failed = conduct(prepared, _silent if quiet else _say) if prepared.jobs else {}
     fresh = {folder for job in prepared.jobs for folder in job.runs}
     for row, (_, plan) in zip(found, planned, strict=True):
@@ -122,25 +122,25 @@ def _end_of_one(row: Row, arguments: argparse.Namespace) -> int:
 
 
 def _end_of_sweep(found: list[Row], arguments: argparse.Namespace) -> int:
-    from labwright.runs.energy import in_words
+    from labwright.cli.swept import Point, table
 
     code = next((row.code for row in found if row.code != Exit.DONE), Exit.DONE)
     if arguments.json:
         print_json({"code": int(code), "rows": [{"set": list(row.sets), **row.as_json()} for row in found]})
         return code
-    figures = [scalars(row.results[-1].figures) if row.results and not row.error else {} for row in found]
-    names = list(dict.fromkeys(name for one in figures for name in one))[:MOST_COLUMNS]
-    table = [
+    columns, lines = table(
         [
-            *(text.partition("=")[2] for text in row.sets),
-            "failed" if row.error else "done" if row.results else "not begun",
-            *(one.get(name) for name in names),
-            in_words([line for result in row.results for line in result.energy]),
-            row.results[-1].folder.name if row.results else "",
+            Point(
+                sets=dict(text.split("=", 1) for text in row.sets),
+                state="failed" if row.error else "done" if row.results else "not begun",
+                figures=row.results[-1].figures if row.results and not row.error else {},
+                energy=[line for result in row.results for line in result.energy],
+                run=row.results[-1].folder.name if row.results else "",
+            )
+            for row in found
         ]
-        for row, one in zip(found, figures, strict=True)
-    ]
-    print_table([*(text.partition("=")[0] for text in found[0].sets), "state", *names, "energy", "run"], table, title="Sweep")
+    )
+    print_table(columns, lines, title="Sweep")
     for row in found:
         if row.error:
             tell(row.error, as_json=False)

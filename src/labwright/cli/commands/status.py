@@ -78,13 +78,14 @@ def _last_metrics(run: Run) -> str:
 
 def _all_jobs(*, as_json: bool) -> int:
     """Every job that is queued or running, or that ended lately, of every site; grouped by site and study."""
-    from labwright.launch.status import look, others
+    from labwright.launch.over import ASKED_DAYS, overview
+    from labwright.launch.status import others
     from labwright.launch.submission import everywhere
 
     submissions = {made.folder: made for made in everywhere()}
-    tasks = look(job for made in submissions.values() for job in made.jobs)
+    tasks, unasked = overview(submissions.values())
     jobs = [row for made in submissions.values() for row in _job_rows(made, [one for one in tasks if one.job.folder == made.folder])]
-    known = {one.job.id for one in tasks} | {one.seen.id for one in tasks}
+    known = {id for one in tasks for id in (one.job.id, one.job_id, one.seen.id)}
     foreign = others(known, [kind for kind, tool in ASKED_BY.items() if shutil.which(tool)])
     for kind, seen in foreign.items():
         jobs += [_foreign_row(kind, one) for one in seen]
@@ -94,11 +95,15 @@ def _all_jobs(*, as_json: bool) -> int:
     for site, study in dict.fromkeys((row["site"], row["study"]) for row in jobs):
         own = [row for row in jobs if (row["site"], row["study"]) == (site, study)]
         lines = [[row["job"], row["name"], row["state"], _few(row["runs"]), row["reason"], row["host"]] for row in own]
-        title = f"{site}: {_short(study)}" if study else f"{site}: jobs that Labwright did not submit"
+        what = "jobs that Labwright did not submit" if study is None else _short(study) if study else "looks at its machines"
+        title = f"{site}: {what}"
         print_table(["job", "name", "state", "runs", "reason", "host"], lines, title=title)
         print()
     if not jobs:
         print("no job is queued or running, and none was submitted since yesterday")
+    if unasked:
+        what = f"{unasked} {'job was' if unasked == 1 else 'jobs were'} submitted more than {ASKED_DAYS} days ago and never seen to end"
+        print(f"{what}; nobody was asked about them")
     print("the runs of one study: labwright status STUDY")
     return Exit.DONE
 
@@ -115,7 +120,7 @@ def _job_rows(made: Submission, tasks: list[Placed]) -> list[dict[str, Any]]:
                 {
                     "site": made.site,
                     "study": made.study,
-                    "job": job.id,
+                    "job": own[0].job_id,
                     "name": job.name,
                     "state": next(iter(counts)) if len(counts) == 1 else ", ".join(f"{count} {state}" for state, count in counts.items()),
                     "runs": list(dict.fromkeys(task.run.name for task in job.tasks)),
@@ -128,7 +133,7 @@ def _job_rows(made: Submission, tasks: list[Placed]) -> list[dict[str, Any]]:
 
 def _foreign_row(kind: str, seen: Seen) -> dict[str, Any]:
     own = {"job": seen.id, "name": seen.name, "state": seen.state, "reason": seen.reason, "host": seen.host}
-    return {"site": kind, "study": "", "runs": [], **own}
+    return {"site": kind, "study": None, "runs": [], **own}
 
 
 def _state(task: Placed) -> str:
