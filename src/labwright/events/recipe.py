@@ -367,6 +367,9 @@ RECIPE = Recipe(
             needs=("pack", "train", "predict"),
         ),
     ),
-    tools={"findings": "labwright.events.findings:CATALOGUE"},
+    tools={
+        "findings": "labwright.events.findings:CATALOGUE",
+        "demo_data": "labwright.events.demo_data:write_demo_data",
+    },
     check=_across_steps,
 )

@@ -160,7 +160,8 @@ class Recipe:
     """Folder name of the bundled sample study below ``labwright/<recipe>/sample``."""
     tools: Mapping[str, str] = field(default_factory=dict)
     """What the recipe offers outside of a run, by name → "module:attribute"; written in code, never in a file.
-    Known names: ``evaluate_folders(predictions, truth, size)``, ``export_weights(run, to)``, ``findings`` (a catalogue of codes)."""
+    Known names: ``evaluate_folders(predictions, truth, size)``, ``export_weights(run, to)``, ``findings`` (a catalogue of codes),
+    ``demo_data(folder)`` (makes the data of the sample study in its folder, where none are bundled)."""
     beginning: Mapping[str, Any] = field(default_factory=dict)
     """Options that ``labwright new`` writes out with a value of their own, by path, where no default can be right."""
     check: Callable[[Mapping[str, Options]], Iterable[tuple[str, str]]] | None = None

@@ -64,6 +64,8 @@ def copy_sample(recipe: Recipe, folder: Path) -> None:
     package = recipe.steps[0].options.__module__.rpartition(".")[0]
     with importlib.resources.as_file(importlib.resources.files(package) / recipe.demo) as sample, publish(folder, "output") as temporary:
         shutil.copytree(sample, temporary)
+        if "demo_data" in recipe.tools:
+            recipe.tool("demo_data")(temporary)
 
 
 def _report(row: Row, folder: Path) -> Path:
