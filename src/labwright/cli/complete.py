@@ -150,6 +150,12 @@ def _values(argument: Argument, current: str, context: _Context) -> Iterator[Can
         from labwright.cli.manifest import load
 
         yield from _beginning(current, [(name, recipe["doc"]) for name, recipe in load()["recipes"].items()])
+    elif argument.kind == "ready":
+        from labwright.cli.manifest import load
+
+        known = load()["recipes"]
+        named = [known[word] for word in context.positionals if word in known]
+        yield from _beginning(current, [one for recipe in named or known.values() for one in recipe["studies"].items()])
     elif argument.kind == "finding":
         from labwright.cli.manifest import load
 

@@ -16,7 +16,7 @@ class Argument(NamedTuple):
     value: str = ""
     """How help calls the value; a flag without one is a switch."""
     kind: str = ""
-    """What completes it: study, place, step, option, parameter, run, recipe, finding, verb, folder, file, site, export, or
+    """What completes it: study, place, step, option, parameter, run, recipe, finding, verb, folder, file, site, export, ready, or
     ``command``: all words after ``--``."""
     choices: tuple[str, ...] = ()
     times: str = ""

@@ -51,8 +51,14 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "new",
         START,
-        "write a study file with every option, its default and its explanation",
-        (RECIPE, Argument("folder", "folder for the study; the current one by default", "FOLDER", "folder", times="?")),
+        "write a study file with every option, its default and its explanation, or a ready study",
+        (
+            RECIPE,
+            Argument("folder", "folder for the study; the current one by default", "FOLDER", "folder", times="?"),
+            Argument(
+                "--study", "a ready study of the recipe, as NAME.yaml; `labwright list studies` shows them", "NAME", "ready", times="*"
+            ),
+        ),
         "labwright new cells my-study",
     ),
     Verb(
@@ -240,13 +246,13 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "list",
         LOOK,
-        "list recipes, steps, runs, options, finding codes, or the raw files of a study",
+        "list recipes, their steps and ready studies, runs, options, finding codes, or the raw files of a study",
         (
             Argument(
                 "what",
                 "what to list; runs by default",
                 "WHAT",
-                choices=("recipes", "steps", "runs", "findings", "options", "sources"),
+                choices=("recipes", "steps", "studies", "runs", "findings", "options", "sources"),
                 times="?",
             ),
             PLACE,

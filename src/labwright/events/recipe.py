@@ -13,13 +13,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, create_model, model_validator
 
 from labwright.events.flags import condition
 from labwright.events.intervals import intervals
 from labwright.events.source_options import SourceOptions
 from labwright.learn.options import Adam, Constant, FitOptions, Interval, Optimizer, Schedule, Select
 from labwright.study.options import Options, option
+from labwright.study.references import named
 from labwright.study.step import LazyStep, Recipe
 
 
@@ -291,15 +292,35 @@ class PredictOptions(Options):
     """Events at once."""
 
 
-class MergeOptions(Options):
-    """Mean and spread of the scores of several trainings."""
+# `from` is a word of Python's own, so that no class body can hold it.
+_From = create_model(
+    "_From",
+    __base__=Options,
+    **{
+        "from": (
+            tuple[Path, ...],
+            option(
+                (),
+                effect=False,
+                description="Runs of predict or merge: run folders, names below `runs`, patterns such as `runs/predict-*`, or folders "
+                "of studies for all that is done there.",
+            ),
+        )
+    },
+)
 
-    runs: tuple[Path, ...] = option(())
-    """Runs of predict to merge; empty merges nothing."""
-    name: str = option("FvT")
-    """Name of the merged friend."""
+
+class MergeOptions(_From):  # type: ignore[misc, valid-type]
+    """Mean and spread of the scores of several trainings on one pack: of tags, of rows of a sweep. What it merges stays as it is."""
+
+    name: str = option("")
+    """Name of the merged friend; unset: as those that are merged are called."""
+    formats: tuple[Literal["root", "parquet"], ...] = option(("root", "parquet"))
+    """Files to write."""
     rows_per_chunk: int = option(1_000_000, unit="events", ge=1)
-    """Events in one file."""
+    """Events in one part of the work, and in one file."""
+    workers: int = option(0, ge=0, effect=False)
+    """Processes; 0 takes as many as `run.on.workers` says."""
 
 
 class EvaluateOptions(Options):
@@ -357,7 +378,16 @@ RECIPE = Recipe(
         LazyStep(
             "predict", 1, PredictOptions, "labwright.events.predict", "Score every event out of fold.", needs=("pack", "train"), gpu=True
         ),
-        LazyStep("merge", 1, MergeOptions, "labwright.events.merge", "Bring the scores of several trainings together."),
+        LazyStep(
+            "merge",
+            1,
+            MergeOptions,
+            "labwright.events.merge",
+            "Bring the scores of several trainings together.",
+            optional=True,
+            replaces=("train", "predict"),
+            runs=lambda options: named(getattr(options, "from"), ("predict", "merge")),
+        ),
         LazyStep(
             "evaluate",
             1,
@@ -367,6 +397,10 @@ RECIPE = Recipe(
             needs=("pack", "train", "predict"),
         ),
     ),
+    studies={
+        "fvt": "The ratio of four-tag to three-tag data, learned in the sidebands: weights for a background from data.",
+        "svb": "Signal against background; the background is three-tag data weighted by the ratio of fvt.",
+    },
     tools={
         "findings": "labwright.events.findings:CATALOGUE",
         "demo_data": "labwright.events.demo_data:write_demo_data",
