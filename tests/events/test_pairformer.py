@@ -32,8 +32,8 @@ def test_blocks_begin_as_nothing_and_then_all_parameters_learn() -> None:
     network, seen = prepared(layers=2)
     moved = seen._replace(other=seen.other * torch.tensor([2.0, 1.0, 1.0, 1.0, 1.0]))
     torch.testing.assert_close(network(*seen)[0], network(*moved)[0])
-    adam = torch.optim.Adam(network.parameters(), 1e-2)
-    for _ in range(4):
+    adam = torch.optim.Adam(network.parameters(), 3e-2)
+    for _ in range(8):
         adam.zero_grad()
         logits, views = network(*seen)
         (logits.square().mean() + views.square().mean()).backward()
