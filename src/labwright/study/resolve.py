@@ -14,7 +14,7 @@ from labwright.study.load import Node, load
 from labwright.study.merge import merge
 from labwright.study.messages import Mistake, first_sentence, nearest, one_of, refuse, unknown
 from labwright.study.options import Options
-from labwright.study.overrides import FROM, ORIGIN, override
+from labwright.study.overrides import FROM, ORIGIN, override, takes_run
 from labwright.study.run_options import RunOptions
 from labwright.study.schema import models, walk
 from labwright.study.step import Recipe
@@ -40,6 +40,8 @@ class Study:
     """Where each option comes from that has not its default: ``study.yaml:7``, ``--set`` or ``--param NAME``."""
     taken: Mapping[str, Path] = field(default_factory=dict)
     """Steps whose run was made elsewhere (``pack: {from: PATH}``), with that run's folder."""
+    said: frozenset[str] = frozenset()
+    """Optional steps of which the study says something, so that they are planned."""
     label: str = ""
     """The point of a sweep that this is; empty outside of sweeps. Without effect on results."""
 
@@ -89,7 +91,7 @@ def resolve(paths: Sequence[Path | str], *, sets: Sequence[str] = (), params: Se
     taken: dict[str, Path] = {}
     for name, model in sections.items():
         node = tree.value.get(name, Node({}, _labels(files)[0]))
-        if name != "run" and FROM in node.value:
+        if takes_run(model) and FROM in node.value:
             taken[name] = _taken(name, node, path.parent, mistakes)
         elif node.origin != typed.SPOILED and (options := build(model, node, name, path.parent, known, mistakes)) is not None:
             built[name] = options
@@ -99,7 +101,8 @@ def resolve(paths: Sequence[Path | str], *, sets: Sequence[str] = (), params: Se
     origins = dict(_origins(tree, ""))
     if recipe.check:
         refuse((Mistake(_origin(option, origins, files[0]), option, what) for option, what in recipe.check(built)), str(files[0]))
-    return Study(path, path.parent, recipe, built, run, declared.values, origins, taken)
+    said = frozenset(step.name for step in recipe.steps if step.optional and (node := tree.value.get(step.name)) and node.value)
+    return Study(path, path.parent, recipe, built, run, declared.values, origins, taken, said)
 
 
 def _labels(files: Sequence[Path]) -> list[str]:
@@ -136,7 +139,7 @@ def _merged(first: Node, second: Node, sections: Mapping[str, type[Options]]) ->
     items = dict(first.value)
     for key, node in second.value.items():
         # Options do not go with a run taken from elsewhere: the later file decides which of the two it is.
-        mixed = key in items and _takes(items[key]) != _takes(node)
+        mixed = key in items and key in sections and takes_run(sections[key]) and _takes(items[key]) != _takes(node)
         items[key] = node if mixed or key not in items else merge(items[key], node, sections.get(key))
     return Node(items, first.origin)
 
