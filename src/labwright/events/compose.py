@@ -82,7 +82,7 @@ def composed(columns: Columns, found: Found, place: Place, options: SourceOption
     extra.setdefault("n_selected", selection.n_selected.astype(np.float64))
     extra |= {"n_tagged": selection.n_tagged.astype(np.float64), "n_dropped": dropped.astype(np.float64)}
     if not {"xW", "xbW"} <= set(extra):
-        extra["xW"], extra["xbW"] = top_variables(four, rest)
+        extra["xW"], extra["xbW"] = top_variables(jets, selection)
     if options.combinatoric_model is not None:
         extra["pseudo_tag_weight"] = _pseudo_tag_weight(options.combinatoric_model, extra["n_selected"], flags)
     return EventTable(
@@ -126,8 +126,8 @@ def _prepared(columns: Columns, found: Found, place: Place) -> tuple[Jets, Selec
     enough: Mask = np.all(four.there, axis=1)
     selected = np.concatenate([four.there, (flags["selected"] == 1) & rest.there], axis=1)
     count = selected.sum(axis=1)
-    places = np.tile(np.arange(CANDIDATES), (len(enough), 1))
-    return jets, Selection(places, selected, enough, count, np.zeros_like(count)), unequal | more | odd
+    order = np.argsort(~selected, axis=1, kind="stable")
+    return jets, Selection(order, selected, enough, count, np.zeros_like(count)), unequal | more | odd
 
 
 def _padded(columns: Columns, names: Mapping[str, str], place: Place) -> tuple[dict[str, Real], Mask, Mask]:

@@ -34,14 +34,19 @@ class Jets(NamedTuple):
 class Selection(NamedTuple):
     """Result of ``select`` for N events with W places."""
 
-    four: NDArray[np.int64]
-    """(N, 4) places of the candidates, by falling b tag; meaningless where ``enough`` is false."""
+    order: NDArray[np.int64]
+    """(N, W) places of the jets: the selected ones by falling b tag, then the others."""
     selected: Mask
     """(N, W)."""
     enough: Mask
     """(N,), whether there are four selected jets."""
     n_selected: NDArray[np.int64]
     n_tagged: NDArray[np.int64]
+
+    @property
+    def four(self) -> NDArray[np.int64]:
+        """(N, 4) places of the candidates, by falling b tag; meaningless where ``enough`` is false."""
+        return self.order[:, :CANDIDATES]
 
 
 def select(jets: Jets, min_pt_gev: float = 40.0, max_abs_eta: float = 2.4, b_threshold: float = 0.6) -> Selection:
@@ -55,7 +60,7 @@ def select(jets: Jets, min_pt_gev: float = 40.0, max_abs_eta: float = 2.4, b_thr
     order = np.lexsort((-jets.pt, -tag, ~selected))
     tagged = selected & (tag >= b_threshold) if jets.tag is not None else np.zeros_like(selected)
     count = selected.sum(axis=1)
-    return Selection(order[:, :CANDIDATES], selected, count >= CANDIDATES, count, tagged.sum(axis=1))
+    return Selection(order, selected, count >= CANDIDATES, count, tagged.sum(axis=1))
 
 
 def candidates(jets: Jets, selection: Selection) -> NDArray[np.float32]:

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from labwright.data.sampler import generator
 from labwright.events.four_vectors import Floats, Real, delta_r
 from labwright.events.jcm import pseudo_tag_weight
-from labwright.events.jets import EMPTY
+from labwright.events.jets import EMPTY, Jets, Selection
 from labwright.events.pairings import PAIRINGS
 from labwright.events.phase_space import boosted, massless, moving, two_body
 from labwright.events.regions import flags_run2, plane_run2
@@ -203,8 +203,16 @@ def _ratio(four: Floats) -> Real:
 
 
 def _top_share(four: Floats, rest: Floats) -> Real:
-    x_w, x_bw = top_variables(four, rest)
+    x_w, x_bw = _top_variables(four, rest)
     return TOP_SHARE * np.exp(-(x_w**2 + x_bw**2) / 2)
+
+
+def _top_variables(four: Floats, rest: Floats) -> tuple[Real, Real]:
+    """xW and xbW as if there were no tags, which tell nothing of a toy's tops."""
+    both = np.concatenate([four, rest[..., :4]], axis=1)
+    selected = np.concatenate([np.ones(four.shape[:2], bool), rest[..., SELECTED] == 1], axis=1)
+    order, count = np.argsort(~selected, axis=1, kind="stable"), selected.sum(axis=1)
+    return top_variables(Jets(*np.moveaxis(both, -1, 0), selected), Selection(order, selected, count >= 4, count, np.zeros_like(count)))
 
 
 def _weight(rest: Floats) -> Real:
@@ -237,6 +245,7 @@ def _write(path: Path, sample: Sample, weight: float, run: int, random: np.rando
         "weight": np.full(count, weight, np.float32),
         "pseudoTagWeight": np.where(four_tag, 1.0, _weight(rest)),
         "r_true": ratio(four, rest),
+        **dict(zip(("xW", "xbW"), _top_variables(four, rest), strict=True)),
     }
     with publish(path, "output") as temporary, uproot.recreate(temporary) as file:
         jet = ak.zip({name: ak.unflatten(values[there].astype(np.float32), lengths) for name, values in lists.items()})
