@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import roc_auc_score
 
 from labwright.events.folds import TRAIN, members, roles
 from labwright.events.identity import Identity
 from labwright.events.load import PackedEvents
 from labwright.events.recipe import TrainOptions
-from labwright.events.task import EventsTask, Validation, auc, read_best, rows_of, seed_of, spread, write_best
+from labwright.events.task import EventsTask, Validation, read_best, rows_of, seed_of, spread, write_best
 from labwright.learn.task import Clock
 from labwright.study.step import Part
 from tests.events.test_members import events as jets
@@ -136,18 +135,6 @@ def test_the_best_of_each_member_is_of_the_validation_in_which_it_was_best(packe
         task.validations = [Validation(-3 + index, one.figures) for index, one in enumerate(task.validations)]
         task._keep({"loss": found, "auc": [0.5, 0.5, 0.5]})
     assert task.best["classify.weight"][:, 0, 0].tolist() == [1.0, 2.0, 1.0]
-
-
-@pytest.mark.parametrize("ties", [False, True])
-def test_auc_is_that_of_scikit_learn(ties: bool) -> None:
-    drawn = np.random.default_rng(0)
-    score, positive, weight = drawn.normal(size=500), drawn.random(500) < 0.3, drawn.random(500)
-    score = np.round(score, 1) if ties else score
-    assert auc(score, positive, weight) == pytest.approx(roc_auc_score(positive, score, sample_weight=weight))
-
-
-def test_an_area_without_positives_is_no_number() -> None:
-    assert np.isnan(auc(np.ones(3), np.zeros(3, bool), np.ones(3)))
 
 
 def test_a_share_of_the_rows_is_spread_evenly() -> None:

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import safetensors.torch
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from labwright.data.sampler import IntArray, generator, order
 from labwright.events import losses, rates
+from labwright.events.epochs import judged
 from labwright.events.folds import TRAIN, VALIDATE, Member, roles
 from labwright.events.load import PackedEvents
 from labwright.events.members import Stack, by_member
@@ -38,6 +38,8 @@ BEST = "best.safetensors"
 METRICS = ("loss", "auc")
 LAST_LAYER = "classify."
 VALIDATE_EVENTS = 8192
+SEEN_EVENTS = 8192
+"""Of those that a member trains on, so many are judged beside the others, to see what it learnt by heart."""
 
 
 class Rows(NamedTuple):
@@ -169,7 +171,14 @@ class EventsTask:
         """Loss and AUC, means over the members; those of each go into the journal and pick its best weights."""
         assert self.options.validate != "never"
         most = self.options.validate.max_items
-        rows = [spread(one.validate, most) for one in self.rows]
+        found = self._judge([spread(one.validate, most) for one in self.rows])
+        seen = self._judge([spread(one.train, SEEN_EVENTS) for one in self.rows])
+        self._keep({**found, **{f"train_{name}": values for name, values in seen.items()}})
+        return {name: float(np.mean(found[name])) for name in METRICS}
+
+    def _judge(self, rows: Sequence[IntArray]) -> dict[str, list[Any]]:
+        """Loss, area and ROC of each member on rows of its own."""
+        assert self.options.validate != "never"
         size = self.options.validate.batch_size or max(self.options.batch_size, VALIDATE_EVENTS)
         longest = max(map(len, rows))
         # Members with fewer events see their first ones again, with weight 0.
@@ -185,13 +194,14 @@ class EventsTask:
             found.append(torch.stack((terms.double(), weight.double(), score.double(), label.double())).cpu())
         terms, weight, score, label = torch.cat(found, -1)
         weight, label = weight * real, label.long()
-        positive, judged = self._positive()[label].numpy(), (weight * self._judged()[label]).numpy()
-        each = {
+        positive = self._positive()[label].numpy()
+        told = (weight * self._told_apart()[label] * ~self._apart[index]).numpy()
+        areas = [judged(*one) for one in zip(score.numpy(), positive, told, strict=True)]
+        return {
             "loss": losses.weighted_mean(terms, weight).tolist(),
-            "auc": [auc(*one) for one in zip(score.numpy(), positive, judged, strict=True)],
+            "auc": [area for area, _ in areas],
+            "tpr": [curve for _, curve in areas],
         }
-        self._keep(each)
-        return {name: float(np.mean(values)) for name, values in each.items()}
 
     def _score(self, probabilities: Tensor) -> Tensor:
         """What tells positives from negatives: the signal's share, or four-tag from three-tag data."""
@@ -207,28 +217,50 @@ class EventsTask:
         chosen = [classes.index("d4")] if self.options.objective == "fvt" else losses.signals(classes)
         return torch.isin(torch.arange(len(classes)), torch.tensor(chosen))
 
-    def _judged(self) -> Tensor:
+    def _told_apart(self) -> Tensor:
         """Which classes enter the AUC, bool (classes,): for FvT the data, else all."""
         return torch.tensor([self.options.objective != "fvt" or name in ("d4", "d3") for name in self.events.classes])
 
-    def _keep(self, each: dict[str, list[float]]) -> None:
+    @property
+    def _apart(self) -> Tensor:
+        """Events that enter no AUC, bool (N,): those of FvT's signal region, where one side is not looked at."""
+        return self.signal_region if self.options.objective == "fvt" else torch.zeros_like(self.signal_region)
+
+    def _pace(self, step: int, epoch: int, batch: int, past: Sequence[Validation]) -> dict[str, list[float]]:
+        """What each member was trained with in the last step of these."""
+        lengths = [len(self.batches(number)) for number in range(self.options.epochs + self.options.finetune.epochs)]
+        inside = max(epoch if batch else epoch - 1, 0)
+        rate = self.options.learning_rate * schedules.factor(
+            self.options.schedule, step=max(step - 1, 0), total_steps=sum(lengths), epoch=inside
+        )
+        before = np.array([one.figures["loss"] for one in past]).reshape(-1, len(self.models))
+        ghosts = 0 if rates.finetuning(self.options, inside) else rates.ghosts(self.options.ghost, inside)
+        done = epoch + (batch / lengths[epoch] if batch else 0.0)
+        same = {"epoch": done, "batch_size": rates.batch_size(self.options, inside, self.least), "ghosts": ghosts}
+        return {
+            "learning_rate": (rate * rates.factors(self.options, inside, before)).tolist(),
+            **{name: [float(value)] * len(self.models) for name, value in same.items()},
+        }
+
+    def _keep(self, each: dict[str, list[Any]]) -> None:
         """Take in a validation: publish each member's losses so far and its best weights, before anything rests on them."""
         metric = self.options.select.metric if self.options.select.metric in METRICS else "loss"
         sign = -1.0 if self.options.select.mode == "max" else 1.0
         # The loop has saved right before.
         saved = Checkpoints(self.path.parent).newest(lambda _: None)
-        state = read_state(saved) if saved else {"step": 0, "epoch": 0}
+        state = read_state(saved) if saved else {"step": 0, "epoch": 0, "batch": 0}
         earlier = [one for one in self.validations if one.step < state["step"]]
         least = np.fmin.reduce([sign * np.array(one.figures[metric]) for one in earlier], axis=0, initial=np.inf)
         better = torch.from_numpy((sign * np.array(each[metric]) < least) | np.full(len(self.models), not earlier))
         now = self._stack.tensors()
         old = self.best or now
         self.best = {name: torch.where(better.view(-1, *[1] * (one.ndim - 1)), one, old[name]) for name, one in now.items()}
-        self.validations = [*earlier, Validation(state["step"], each)]
+        pace = self._pace(state["step"], state["epoch"], state["batch"], earlier)
+        self.validations = [*earlier, Validation(state["step"], {**each, **pace})]
         write_best(self.path, self.validations, self.best)
         if len(self.models) > 1:
             for place, one in enumerate(self.models):
-                values = {name: figures[place] for name, figures in each.items()}
+                values = {name: each[name][place] for name in METRICS}
                 self.job.record("metric", phase="validate", step=state["step"], epoch=state["epoch"], part=one.name, values=values)
 
 
@@ -236,8 +268,8 @@ class Validation(NamedTuple):
     """What a validation found."""
 
     step: int
-    figures: dict[str, list[float]]
-    """``loss`` and ``auc`` of each member."""
+    figures: dict[str, list[Any]]
+    """Of each member: ``epochs.FIGURES`` of both ``epochs.SETS``, and ``epochs.PACE``."""
 
 
 class Epoch(Sequence[IntArray]):
@@ -286,18 +318,10 @@ def spread(rows: IntArray, most: int | None) -> IntArray:
     return rows if most is None or len(rows) <= most else rows[np.arange(most) * len(rows) // most]
 
 
-def auc(score: NDArray[np.float64], positive: NDArray[np.bool_], weight: NDArray[np.float64]) -> float:
-    """Weighted area under the ROC curve, exact, ties counted by half; NaN where a side has no weight. All (N,)."""
-    _, place = np.unique(score, return_inverse=True)
-    signal, background = (np.bincount(place, weight * side, minlength=1) for side in (positive, ~positive))
-    total = signal.sum() * background.sum()
-    below = np.cumsum(background) - 0.5 * background
-    return float((signal * below).sum() / total) if total else float("nan")
-
-
 def write_best(path: Path, validations: Sequence[Validation], best: Mapping[str, Tensor]) -> None:
-    """Publish the file of a part's members: losses of all validations, and of each member the weights of its best."""
-    history = {f"history.{name}": torch.tensor([one.figures[name] for one in validations], dtype=torch.float64) for name in METRICS}
+    """Publish the file of a part's members: figures of all validations, and of each member the weights of its best."""
+    names = validations[0].figures if validations else ()
+    history = {f"history.{name}": torch.tensor([one.figures[name] for one in validations], dtype=torch.float64) for name in names}
     content = {
         **{f"best.{name}": tensor.contiguous() for name, tensor in best.items()},
         **history,
@@ -314,7 +338,7 @@ def read_best(path: Path) -> tuple[list[Validation], dict[str, Tensor]]:
         DataError: the file is damaged.
     """
     content = read(path)
-    columns = {name: content.pop(f"history.{name}").tolist() for name in (*METRICS, "step")}
+    columns = {name.removeprefix("history."): content.pop(name).tolist() for name in sorted(content) if name.startswith("history.")}
     steps = columns.pop("step")
-    validations = [Validation(step, {name: columns[name][index] for name in METRICS}) for index, step in enumerate(steps)]
+    validations = [Validation(step, {name: column[index] for name, column in columns.items()}) for index, step in enumerate(steps)]
     return validations, {name.removeprefix("best."): tensor for name, tensor in content.items()}

@@ -15,6 +15,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from labwright.events import rates
+from labwright.events.epochs import EPOCHS, write_epochs
 from labwright.events.folds import Member, members, prove
 from labwright.events.load import PackedEvents, load
 from labwright.events.members import PREFIX, row
@@ -149,6 +150,7 @@ def finish(job: Job[TrainOptions]) -> Figures:
     events = _events(job.inputs["pack"].folder)
     weights: dict[Which, dict[str, dict[str, Tensor]]] = {"best": {}, "last": {}}
     table: list[dict[str, Any]] = []
+    epochs: dict[str, list[tuple[int, dict[str, Any]]]] = {}
     for part in results:
         folder = job.checkpoints(Part(part))
         last = tensors.read(weights_at(find_checkpoint("last", folder, job.say), part, job.say))
@@ -156,6 +158,7 @@ def finish(job: Job[TrainOptions]) -> Figures:
         history, best = read_best(folder / BEST) if (folder / BEST).is_file() else ([], last)
         for place, one in enumerate(members_of(options, part)):
             weights["last"][one.name], weights["best"][one.name] = row(last, place), row(best, place)
+            epochs[one.name] = [(seen.step, {name: values[place] for name, values in seen.figures.items()}) for seen in history]
             series = {name: np.array([validation.figures[name][place] for validation in history]) for name in METRICS}
             chosen = _chosen(options, series)
             table.append(
@@ -171,6 +174,8 @@ def finish(job: Job[TrainOptions]) -> Figures:
     with job.output(MODEL, "model") as temporary:
         write_models(temporary, {**told, "figures": table}, weights)
     write_json(job.run.output("folds.json"), _proof(events, models), "output")
+    with job.output(EPOCHS) as path:
+        write_epochs(path, {name: epochs[name] for name in order})
     with job.output("metrics.csv") as path:
         write_metrics(job.run, path)
     figures = _figures(results, table)
