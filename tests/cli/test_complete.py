@@ -37,7 +37,7 @@ def test_verbs() -> None:
 
 @pytest.mark.usefixtures("listed")
 def test_recipes_steps_and_findings() -> None:
-    assert offered("new", "") == ["toy", "cells"]
+    assert offered("new", "") == ["toy", "cells", "events"]
     assert offered("new", "c") == ["cells"]
     assert offered("run", "study.yaml", "--step", "") == ["pack", "check", "train", "evaluate"]
     assert offered("list", "--finding", "TOY") == ["TOY001", "TOY002"]

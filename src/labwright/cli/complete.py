@@ -155,7 +155,7 @@ def _values(argument: Argument, current: str, context: _Context) -> Iterator[Can
 
         known = load()["recipes"]
         named = [known[word] for word in context.positionals if word in known]
-        yield from _beginning(current, [one for recipe in named or known.values() for one in recipe["studies"].items()])
+        yield from _beginning(current, [one for recipe in named or known.values() for one in recipe.get("studies", {}).items()])
     elif argument.kind == "finding":
         from labwright.cli.manifest import load
 
@@ -216,7 +216,8 @@ def _by_path(recipes: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Options by path; where several kinds of a section share one, it takes the words of all."""
     found: dict[str, dict[str, Any]] = {}
     for recipe in recipes:
-        for option in recipe["options"]:
+        # Capitals in a path stand for a name or a place that the study gives.
+        for option in (one for one in recipe["options"] if one["path"].islower()):
             known = found.setdefault(option["path"], option)
             if known is not option:
                 found[option["path"]] = {**known, "choices": list(dict.fromkeys([*known["choices"], *option["choices"]]))}

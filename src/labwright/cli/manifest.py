@@ -108,7 +108,7 @@ def _recipe(recipe: Recipe) -> dict[str, Any]:
                 "when": option.when,
             }
             for section, model in models(recipe).items()
-            for option in walk(model, section)
+            for option in walk(model, section, listed=True)
         ],
     }
 

@@ -75,7 +75,7 @@ class PackOptions(Options):
 
     source: SourceOptions = option()
     """Where the events lie."""
-    classes: dict[str, ClassOptions] = option(min_length=1, max_length=200)
+    classes: dict[str, ClassOptions] = option(ordered=True, min_length=1, max_length=200)
     """The classes in the order of the network's outputs."""
     regions: Literal["run2", "run3", "file"] = option("run2")
     """Signal region and sideband: by the mass planes of Run 2, the circles of Run 3, or as the file's own flags say."""
@@ -102,7 +102,7 @@ class PackOptions(Options):
 class CheckOptions(Options):
     """What a pack must fulfil before anything trains on it."""
 
-    max_negative: float = option(0.5, ge=0, le=1)
+    max_negative: float = option(0.25, ge=0, le=1)
     """Share of the absolute weight that may be negative in a class."""
     max_other_jets_dropped: float = option(0.05, ge=0, le=1)
     """Share of events that may have more jets than are kept."""
@@ -404,6 +404,14 @@ RECIPE = Recipe(
     tools={
         "findings": "labwright.events.findings:CATALOGUE",
         "demo_data": "labwright.events.demo_data:write_demo_data",
+    },
+    beginning={
+        "pack.source.path": "${data}",
+        "pack.source.groups": [
+            {"tags": "label:background", "files": ["background*.root"]},
+            {"tags": "label:signal", "files": ["signal*.root"]},
+        ],
+        "pack.classes": {"background": {"tags": "label:background", "norm": 1}, "signal": {"tags": "label:signal", "norm": 1}},
     },
     check=_across_steps,
 )

@@ -58,7 +58,7 @@ def _steps(arguments: argparse.Namespace) -> Table:
 
 
 def _studies(arguments: argparse.Namespace) -> Table:
-    rows = [[name, study, doc] for name, recipe in _chosen(arguments) for study, doc in recipe["studies"].items()]
+    rows = [[name, study, doc] for name, recipe in _chosen(arguments) for study, doc in recipe.get("studies", {}).items()]
     return ("recipe", "study", "what"), rows
 
 
