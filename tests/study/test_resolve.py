@@ -145,9 +145,9 @@ def test_a_later_file_decides_between_making_and_taking(toy: ModuleType, tmp_pat
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("train: {epochs: 1}", "study.yaml: recipe: is required and not given; expected one of cells, toy"),
-        ("recipe: tyo", "study.yaml:1: recipe: there is no recipe 'tyo'; expected one of cells, toy; did you mean 'toy'?"),
-        ("recipe: [toy]", "study.yaml:1: recipe: has to be a name; expected one of cells, toy"),
+        ("train: {epochs: 1}", "study.yaml: recipe: is required and not given; expected one of cells, events, toy"),
+        ("recipe: tyo", "study.yaml:1: recipe: there is no recipe 'tyo'; expected one of cells, events, toy; did you mean 'toy'?"),
+        ("recipe: [toy]", "study.yaml:1: recipe: has to be a name; expected one of cells, events, toy"),
         (
             "recipe: toy",
             "study.yaml: pack.source: is required and not given; expected section with kind folder or noise (Where images come from)",
