@@ -19,6 +19,7 @@ from labwright.events.flags import condition
 from labwright.events.intervals import intervals
 from labwright.events.source_options import SourceOptions
 from labwright.learn.options import Adam, Constant, FitOptions, Interval, Optimizer, Schedule, Select
+from labwright.study.messages import listed, nearest
 from labwright.study.options import Options, option
 from labwright.study.references import named
 from labwright.study.step import LazyStep, Recipe
@@ -324,18 +325,23 @@ class MergeOptions(_From):  # type: ignore[misc, valid-type]
 
 
 class EvaluateOptions(Options):
-    """Figures, curves, closure and plots."""
+    """Figures, curves, closure and plots, of scores that are there: nothing is trained for them."""
 
     interval: Literal["delong", "bootstrap"] = option("delong")
-    """How the interval of an AUC is found."""
-    bootstrap: int = option(200, ge=0)
-    """Resamplings for the bootstrap and for closure."""
-    slices: tuple[str, ...] = option(("year", "region"))
-    """Columns by which figures are given apart."""
+    """How the 95 % interval of an AUC is found."""
+    bootstrap: int = option(200, ge=2)
+    """Resamplings for the bootstrap, for calibration and for closure."""
+    weighted: bool = option(True)
+    """Weigh events in AUC, ROC and slices; the AUC of events that count alike is told beside it."""
     positive: tuple[str, ...] = option(())
     """Classes that count as signal; unset: all but the first and those named `data`, `multijet`, `ttbar`, `qcd`."""
-    weighted: bool = option(True)
-    """Weigh events in ROC and AUC."""
+    slices: tuple[str, ...] = option(("year", "region"))
+    """By what the AUC is given apart: `region`, `class`, a key of tags (`kl`), or a column of the pack, whose range is cut into
+    quarters where it has many values."""
+    least_events: int = option(50, unit="events", ge=2)
+    """A slice with fewer events on a side has no AUC: it says that they are too few."""
+    unblind: bool = option(False)
+    """Show four-tag data of the signal region too, which FvT must not see and which otherwise are in no figure and no plot."""
     variables: tuple[str, ...] = option(("m4j", "m_lead", "m_sub", "pt_1", "pt_4", "n_selected"))
     """Variables of closure plots."""
     bins: int = option(20, ge=2)
@@ -343,7 +349,7 @@ class EvaluateOptions(Options):
     formats: tuple[Literal["png", "svg"], ...] = option(("png", "svg"))
     """Files of each plot beside the page."""
     every: Interval = option("1 epoch")
-    """How often a page of ROC and loss is drawn over the training."""
+    """How often the training is shown on the page of loss and ROC over its epochs."""
 
 
 def _across_steps(steps: Mapping[str, Options]) -> Iterator[tuple[str, str]]:
@@ -352,6 +358,15 @@ def _across_steps(steps: Mapping[str, Options]) -> Iterator[tuple[str, str]]:
         wanted = {"d4", "d3"}
         if not wanted <= set(pack.classes):
             yield "pack.classes", "needs d4 and d3 (and t4, t3 with top pairs) for train.objective: fvt"
+    evaluate = steps.get("evaluate")
+    if isinstance(evaluate, EvaluateOptions) and isinstance(pack, PackOptions):
+        for name in evaluate.positive:
+            if name not in pack.classes:
+                near = nearest(name, pack.classes)
+                yield (
+                    "evaluate.positive",
+                    f"X,
+                )
 
 
 RECIPE = Recipe(
@@ -394,7 +409,8 @@ RECIPE = Recipe(
             EvaluateOptions,
             "labwright.events.evaluate",
             "AUC, ROC, calibration, closure and plots.",
-            needs=("pack", "train", "predict"),
+            needs=("predict",),
+            parallel=False,  # seconds; starting processes and reading the pack in each costs more
         ),
     ),
     studies={
