@@ -281,8 +281,9 @@ class TrainOptions(FitOptions):
 class PredictOptions(Options):
     """Scores of every event by models that never saw it, as friend trees."""
 
-    checkpoint: Literal["best", "last"] = option("best")
-    """Which weights of each member."""
+    checkpoint: Literal["best", "last"] | Path = option("best")
+    """`best` or `last` weights of each member; or the path of a training's run or of an exported model folder, to score events that the
+    study did not train on."""
     name: str = option("")
     """Name of the friend; unset: SvB or FvT by the objective."""
     formats: tuple[Literal["root", "parquet"], ...] = option(("root", "parquet"))
@@ -352,6 +353,10 @@ class EvaluateOptions(Options):
     """How often the training is shown on the page of loss and ROC over its epochs."""
 
 
+def _predict_needs(options: PredictOptions) -> tuple[str, ...]:
+    return ("pack",) if isinstance(options.checkpoint, Path) else ("pack", "train")
+
+
 def _across_steps(steps: Mapping[str, Options]) -> Iterator[tuple[str, str]]:
     pack, train = steps.get("pack"), steps.get("train")
     if isinstance(train, TrainOptions) and train.objective == "fvt" and isinstance(pack, PackOptions):
@@ -363,10 +368,8 @@ def _across_steps(steps: Mapping[str, Options]) -> Iterator[tuple[str, str]]:
         for name in evaluate.positive:
             if name not in pack.classes:
                 near = nearest(name, pack.classes)
-                yield (
-                    "evaluate.positive",
-                    f"X,
-                )
+                meant = f"did you mean {near!r}?" if near else f"there are {listed(pack.classes)}"
+                yield "evaluate.positive", f"there is no class {name!r}; {meant}"
 
 
 RECIPE = Recipe(
@@ -391,7 +394,14 @@ RECIPE = Recipe(
             gpu=True,
         ),
         LazyStep(
-            "predict", 1, PredictOptions, "labwright.events.predict", "Score every event out of fold.", needs=("pack", "train"), gpu=True
+            "predict",
+            1,
+            PredictOptions,
+            "labwright.events.predict",
+            "Score every event out of fold.",
+            needs=("pack", "train"),
+            gpu=True,
+            requires=_predict_needs,
         ),
         LazyStep(
             "merge",
