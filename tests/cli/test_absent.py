@@ -16,6 +16,7 @@ def test_the_line_to_type_names_the_extra(labwright, tmp_path: Path, monkeypatch
         raise ModuleNotFoundError("No module named 'uproot'", name="uproot")
 
     monkeypatch.setattr(Recipe, "tool", without_uproot)
+    monkeypatch.setattr("labwright.cli.absent.requires", lambda name: ['torch>=2.4; extra == "learn"', 'uproot>=5.4; extra == "events"'])
     said = labwright("demo", "events", "--to", tmp_path / "demo")
     assert said.code == 66
     assert said.err == "labwright: error: the package uproot is not installed. Type: pip install 'labwright[events]'\n"
