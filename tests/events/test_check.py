@@ -35,9 +35,9 @@ def test_a_single_year_is_a_note(tmp_path: Path) -> None:
 
 
 def test_many_negative_weights_are_a_warning(tmp_path: Path) -> None:
-    path = two(tmp_path, signal={"weight": np.where(np.arange(700) % 5 < 2, -1.0, 1.0)})
+    path = two(tmp_path, signal={"weight": np.where(np.arange(700) % 5 < 1, -1.0, 1.0)})
     assert ("EVT035", "warning", "S") not in checked(path)
-    assert ("EVT035", "warning", "S") in checked(path, "check.max_negative=0.3")
+    assert ("EVT035", "warning", "S") in checked(path, "check.max_negative=0.1")
 
 
 def test_jets_that_are_often_dropped_are_a_warning(tmp_path: Path) -> None:

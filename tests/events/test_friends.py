@@ -62,7 +62,20 @@ def test_a_friends_rows_are_joined_by_their_ranges(tmp_path: Path, form: str) ->
     assert len(table) == ROWS
     np.testing.assert_array_equal(table.extra["FvT"], SCORES)
     np.testing.assert_array_equal(table.extra["FvT_std"], SCORES / 10)
-    assert [file.name for file in raw_files(listing(options))] == [f"a.{form}", "friends/20.root", "friends/0.root", "friends/7.root"]
+    names = [file.name for file in raw_files(listing(options))]
+    assert names == [f"a.{form}", "friends/20.root", "friends/0.root", "friends/7.root", "friends/friend.json@@FvT"]
+
+
+def test_which_rows_a_friends_files_hold_counts(tmp_path: Path) -> None:
+    options, path = study(tmp_path), tmp_path / "friends" / "friend.json"
+    *_, before = raw_files(listing(options))
+    told = json.loads(path.read_text())
+    first, second, *_ = told["FvT"]["data"][0][1]
+    first["chunk"], second["chunk"] = second["chunk"], first["chunk"]
+    path.write_text(json.dumps(told))
+    *_, after = raw_files(listing(options))
+    assert before.name == after.name
+    assert before.sha256 != after.sha256
 
 
 def test_a_friend_knows_its_file_wherever_it_lies_now(tmp_path: Path) -> None:

@@ -69,6 +69,31 @@ def test_lists_of_files_by_a_way_of_keys(tmp_path: Path, suffix: str) -> None:
         listed("datasets.TTTo")
 
 
+def test_what_lists_and_friends_say_counts_and_where_they_lie_does_not(tmp_path: Path) -> None:
+    def raw(folder: Path, lists: dict[str, list[str]], more: str = "") -> list[tuple[str, int, str]]:
+        for name, seed in (("a", 1), ("b", 2)):
+            if not (folder / f"{name}.root").exists():
+                write_root(folder / f"{name}.root", events(5, seed=seed))
+        (folder / "sets.yml").write_text(yaml.safe_dump({**lists, "more": more}))
+        groups = [{"tags": f"label:{name}", "lists": [f"sets.yml@@{name}"]} for name in lists]
+        return [tuple(file[1:]) for file in raw_files(listing(SourceOptions.model_validate({"path": folder, "groups": groups})))]
+
+    first = raw(tmp_path / "one", {"data": ["a.root"], "ttbar": ["b.root"]})
+    assert raw(tmp_path / "one", {"data": ["a.root"], "ttbar": ["b.root"]}, more="of other people") == first
+    swapped = raw(tmp_path / "one", {"data": ["b.root"], "ttbar": ["a.root"]})
+    assert sorted(swapped) != sorted(first)
+    (tmp_path / "one").rename(tmp_path / "two")
+    assert raw(tmp_path / "two", {"data": ["a.root"], "ttbar": ["b.root"]}) == first
+
+
+def test_files_outside_of_the_folder_have_names_that_tell_them_apart(tmp_path: Path) -> None:
+    for year in (2017, 2018):
+        write_root(tmp_path / str(year) / "Events" / "nano.root", events(5))
+    groups = [{"files": [str(tmp_path / str(year) / "Events" / "nano.root") for year in (2017, 2018)]}]
+    listed = listing(SourceOptions.model_validate({"path": tmp_path / "study", "groups": groups}))
+    assert listed.names == ("2017/Events/nano.root", "2018/Events/nano.root")
+
+
 @pytest.mark.parametrize("files", [["nothing.root"], ["no*.root"], []])
 def test_files_that_are_not_there_are_missing(tmp_path: Path, files: list[str]) -> None:
     with pytest.raises(MissingError):

@@ -52,6 +52,16 @@ class Friend:
         """The files that hold its columns."""
         return list(dict.fromkeys(piece.address for _, pieces in self.data for piece in pieces))
 
+    def meaning(self) -> list[Any]:
+        """Which rows of which target lie where, as JSON values and without the folders, which may move."""
+        return [
+            [
+                [Path(target.address).name, target.uuid, target.entries],
+                [[*piece._replace(address=Path(piece.address).name)] for piece in pieces],
+            ]
+            for target, pieces in self.data
+        ]
+
     def pieces(self, tree: Tree) -> tuple[Piece, ...]:
         """The pieces that together hold every row of ``tree`` once, in order.
 

@@ -164,15 +164,14 @@ def _with_ancillary(table: EventTable, names: tuple[str, ...]) -> tuple[EventTab
 
 
 def _record_sources(job: Job[PackOptions], listed: Listing, chunk: Chunk) -> None:
-    """Digests of a file with its first rows, of the friends with the first rows of all."""
+    """Digests of a file with its first rows, and of its share of the friends' files."""
     if chunk.start:
         return
-    addresses = {listed.files[chunk.file].address}
-    if not chunk.file:
-        addresses |= {address for friend in listed.friends.values() for address in friend.addresses()}
-    for raw in raw_files(listed):
-        if str(raw.path) in addresses and raw.path.is_file():
-            job.source(raw.name, raw.path, digest(raw.path))
+    addresses = list(listed.raw)
+    friends = addresses[len(listed.files) :]
+    for address in (addresses[chunk.file], *friends[chunk.file :: len(listed.files)]):
+        if Path(address).is_file():
+            job.source(listed.raw[address], Path(address), digest(Path(address)))
 
 
 def _clash_findings(results: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:

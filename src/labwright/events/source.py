@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -50,6 +52,10 @@ class Listing:
 
     files: tuple[SourceFile, ...]
     friends: dict[str, Friend]
+    raw: dict[str, str]
+    """Files of events, then those of friends: address → the name by which it is recorded."""
+    documents: tuple[RawFile, ...]
+    """Lists of files and descriptions of friends; their digest is of what is taken from them, not of the whole file."""
     findings: tuple[Finding, ...]
 
     @property
@@ -90,8 +96,9 @@ def listing(options: SourceOptions) -> Listing:
     base = Path(os.path.abspath(options.path))
     tree = options.tree or LAYOUTS[options.kind].tree
     tags: dict[str, frozenset[str]] = {}
+    lists = {spec: _entry_list(spec, base) for spec in dict.fromkeys(spec for group in options.groups for spec in group.lists)}
     for group in options.groups:
-        for address in _addresses(group, base, options.planned_minutes):
+        for address in _addresses(group, lists, base, options.planned_minutes):
             tags[address] = tags.get(address, frozenset()) | tags_of(group.tags)
     if not tags:
         raise MissingError(
@@ -103,9 +110,10 @@ def listing(options: SourceOptions) -> Listing:
     friends = {spec: load(spec, base) for spec in dict.fromkeys(spec for group in options.groups for spec in group.friends)}
     for friend in friends.values():
         _check_proxy(friend.addresses(), options.planned_minutes)
+    names = _named(dict.fromkeys([*tags, *(address for friend in friends.values() for address in friend.addresses())]), base)
     files = tuple(
         SourceFile(
-            _name(address, base),
+            names[address],
             address,
             tree,
             own,
@@ -115,18 +123,21 @@ def listing(options: SourceOptions) -> Listing:
     )
     unused = [group for group in options.groups if group.friends and not any(applies(group.tags, file.tags) for file in files)]
     found = [finding("EVT001", group.tags, f"no file has all of these tags: {', '.join(group.friends)} unused") for group in unused]
-    return Listing(files, friends, tuple(found))
+    documents = [
+        *(_document(spec, base, [names[address] for address in addresses]) for spec, addresses in lists.items()),
+        *(_document(spec, base, friend.meaning()) for spec, friend in friends.items()),
+    ]
+    return Listing(files, friends, names, tuple(documents), tuple(found))
 
 
 def raw_files(listed: Listing) -> list[RawFile]:
-    """Every file of events and of friends, with its size; the path of a remote one is its address, which no file here has.
+    """Every file of events and of friends, with its size, and what lists and descriptions say of them; the path of a remote one is its
+    address, which no file here has.
 
     Raises:
         MissingError: a file has gone, or the server does not give it.
     """
-    friends = dict.fromkeys(address for friend in listed.friends.values() for address in friend.addresses())
-    named = {file.address: file.name for file in listed.files} | {address: _tail(address) for address in friends}
-    return [RawFile(Path(address), name, size(address)) for address, name in named.items()]
+    return [*(RawFile(Path(address), name, size(address)) for address, name in listed.raw.items()), *listed.documents]
 
 
 def chunks(listed: Listing, events: int) -> list[Chunk]:
@@ -171,22 +182,28 @@ def _entries(file: SourceFile) -> int:
         return 0
 
 
-def _addresses(group: GroupOptions, base: Path, planned_minutes: int) -> list[str]:
-    listed = [placed(entry, base) for spec in group.lists for entry in _entry_list(spec, base)]
+def _addresses(group: GroupOptions, lists: Mapping[str, Sequence[str]], base: Path, planned_minutes: int) -> list[str]:
+    listed = [address for spec in group.lists for address in lists[spec]]
     found = list(dict.fromkeys([*(address for pattern in group.files for address in matching(pattern, base)), *listed]))
     _check_proxy(found, planned_minutes)
     return found
 
 
 def _entry_list(spec: str, base: Path) -> list[str]:
+    """The addresses in a list of files, by the way to it."""
     entries = document(spec, base)
-    if isinstance(entries, str):
-        return [entries]
+    entries = [entries] if isinstance(entries, str) else entries
     if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
         raise DataError(
             "this is not a list of files", where=spec, todo="Give the keys that lead to the list: file.yml@@datasets.data.files."
         )
-    return entries
+    return [placed(entry, base) for entry in entries]
+
+
+def _document(spec: str, base: Path, meaning: object) -> RawFile:
+    """A list of files or the description of a friend as a raw file: which file has which tags and rows depends on it."""
+    text = json.dumps(meaning, sort_keys=True).encode()
+    return RawFile(Path(placed(spec.partition("@@")[0], base)), spec, len(text), hashlib.sha256(text).hexdigest())
 
 
 def _check_proxy(addresses: Sequence[str], planned_minutes: int) -> None:
@@ -194,12 +211,19 @@ def _check_proxy(addresses: Sequence[str], planned_minutes: int) -> None:
         grid_proxy.check(planned_minutes)
 
 
-def _name(address: str, base: Path) -> str:
-    if not is_remote(address) and Path(address).is_relative_to(base):
-        return Path(address).relative_to(base).as_posix()
-    return address if is_remote(address) else _tail(address)
+def _named(addresses: Collection[str], base: Path) -> dict[str, str]:
+    """A name for each that stays when a tree of folders moves: the way from ``base``, or the last parts of a path that is not below it,
+    two or as many as tell all apart; a remote address is its own name."""
 
+    def name(address: str, parts: int) -> str:
+        if is_remote(address):
+            return address
+        path = Path(address)
+        return path.relative_to(base).as_posix() if path.is_relative_to(base) else "/".join(path.parts[-parts:])
 
-def _tail(address: str) -> str:
-    """The file's name with its folder's, which is all that stays when a tree of folders moves."""
-    return "/".join(address.rsplit("/", 2)[-2:])
+    names: dict[str, str] = {}
+    for parts in itertools.count(2):
+        names = {address: name(address, parts) for address in addresses}
+        if len(set(names.values())) == len(names) or parts > max(address.count("/") for address in addresses):
+            break
+    return names
