@@ -207,8 +207,56 @@ CATALOGUE = catalogue(
         "EVT039",
         "warning",
         "different events with the same number",
-        "Run, lumi and event number are equal and the jets are not. They share a fold, so that nothing leaks; yet nobody can tell them apart.",
+        "Run, lumi and event number are equal and the jets are not. They share a fold, so that nothing leaks; yet nobody can tell them "
+        "apart.",
         "Nothing for simulated samples that number their events alike; else look whether one data set is there in two productions.",
+    ),
+    # Scores.
+    Code(
+        "EVT040",
+        "error",
+        "events that no model may score",
+        "Each event is scored by the model of its fold, which has not seen it. The models of some folds are not there, as after a "
+        "training of some train.folds.offsets only, and the other models have trained on these events.",
+        "Train all folds; or set predict.partial, and bring the runs of all folds together with merge.",
+    ),
+    # Scores of several trainings.
+    Code(
+        "EVT050",
+        "error",
+        "scores of different packs",
+        "Row i of one run is another event than row i of the other, so that a mean over both would mean nothing.",
+        "Predict all of them on one pack: trainings of several tags or sweep rows share it where the options of pack are equal.",
+    ),
+    Code(
+        "EVT051",
+        "error",
+        "scores that mean different things",
+        "The runs were trained for different classes, in another order, or with another objective; their columns do not go together.",
+        "Merge runs of one objective and one list of classes.",
+    ),
+    Code(
+        "EVT052",
+        "error",
+        "one model in several runs",
+        "Two runs hold the model of the same folding, fold and seed. Counted twice it would pull the mean and feign a small spread; "
+        "often an older training lies beside the newer one.",
+        "Name the runs that are meant, or remove the older one; trainings that differ on purpose take other train.folds.offsets or train.seeds.",
+    ),
+    Code(
+        "EVT053",
+        "error",
+        "events without a score in one of the foldings",
+        "Each folding and seed has to score every event once. Where some folds are missing, some events would be means over fewer models "
+        "than others, without a word.",
+        "Name the runs of the missing folds as well, or leave the incomplete training out.",
+    ),
+    Code(
+        "EVT054",
+        "error",
+        "too many models for one event",
+        "The number of models that score an event is kept in eight bits.",
+        "Merge fewer trainings.",
     ),
 )
 

@@ -284,12 +284,14 @@ class PredictOptions(Options):
     checkpoint: Literal["best", "last"] | Path = option("best")
     """`best` or `last` weights of each member; or the path of a training's run or of an exported model folder, to score events that the
     study did not train on."""
-    name: str = option("")
-    """Name of the friend; unset: SvB or FvT by the objective."""
-    formats: tuple[Literal["root", "parquet"], ...] = option(("root", "parquet"))
-    """Files to write."""
+    name: str = option("", pattern=r"^[A-Za-z0-9_]*$")
+    """Name of the friend, of letters, digits and `_`; unset: SvB or FvT by the objective."""
+    formats: tuple[Literal["root", "parquet"], ...] = option(("root", "parquet"), min_length=1)
+    """Files to write; `<name>.json` lists those of the first format."""
     rows_per_file: int = option(1_000_000, unit="events", ge=1)
     """Events in one file."""
+    partial: bool = option(False)
+    """Let events of folds that have no model stay without a score, as when a merge brings the other folds; otherwise that is an error."""
     batch_size: int = option(32768, unit="events", ge=1, effect=False)
     """Events at once."""
 
@@ -429,6 +431,7 @@ RECIPE = Recipe(
     },
     tools={
         "findings": "labwright.events.findings:CATALOGUE",
+        "export_weights": "labwright.events.export:export_weights",
         "demo_data": "labwright.events.demo_data:write_demo_data",
     },
     beginning={

@@ -112,13 +112,13 @@ def columns(objective: Objective, classes: Sequence[str]) -> list[str]:
         StudyError: a class has the name of what is derived from several.
     """
     none = np.zeros((0, len(classes)))
+    sums = {name: [""] for name in ("m4", "m3", "data", "ttbar", "4b", "3b")}
     if objective == "svb":
-        ambiguous = {"sig": len(signals(classes)), "bkg": len(classes) - len(signals(classes))}
-    else:
-        ambiguous = dict.fromkeys(("m4", "m3", "data", "ttbar", "4b", "3b"), 2)
-    if clash := [name for name in classes if ambiguous.get(name, 1) > 1]:
+        chosen = signals(classes)
+        sums = {"sig": [classes[number] for number in chosen], "bkg": [name for place, name in enumerate(classes) if place not in chosen]}
+    if clash := [name for name in classes if sums.get(name, [name]) != [name]]:
         raise StudyError(
-            f"p_{clash[0]} would be both the probability of a class and that of several",
+            f"p_{clash[0]} would be both the probability of a class and a sum over classes",
             where=f"pack.classes.{clash[0]}",
             todo="Give the class another name.",
         )
