@@ -156,6 +156,15 @@ def test_an_event_without_other_jets_may_have_no_slots_for_them(variant: dict[st
         torch.testing.assert_close(after, before, atol=TOLERANCE, rtol=0)
 
 
+def test_an_event_may_have_more_other_jets_than_any_that_was_trained_on(any_network: nn.Module) -> None:
+    seen = events(64, 11, 12)
+    assert (seen.other[..., 4] >= 0).sum(1).max() > 8
+    order = torch.randperm(12, generator=torch.Generator().manual_seed(0))
+    for before, after in zip(scores(any_network, seen), scores(any_network, seen._replace(other=seen.other[:, order])), strict=True):
+        assert before.isfinite().all()
+        torch.testing.assert_close(after, before, atol=TOLERANCE, rtol=0)
+
+
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda one: "-".join(map(str, one.values())))
 def test_there_may_be_no_ancillary_inputs(variant: dict[str, object]) -> None:
     made = network(variant, ancillary=())
