@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from torch.nn import functional
 
-from labwright.events.losses import blinded, derived, fvt, signed, svb, weighted_mean
+from labwright.events.losses import blinded, fvt, signed, svb, weighted_mean
 
 FVT = ("d4", "d3", "t4", "t3")
 
@@ -65,15 +64,3 @@ def test_a_batch_without_weight_has_no_loss_rather_than_no_number() -> None:
 
 def test_weights_that_cancel_do_not_blow_up_the_loss() -> None:
     assert abs(weighted_mean(torch.tensor([1.0, 2.0]), torch.tensor([1.0, -1.0])).item()) < 1e3
-
-
-def test_fvt_is_the_ratio_of_multijets() -> None:
-    found = derived(torch.tensor([0.4, 0.3, 0.1, 0.2]), FVT, "fvt")
-    assert found["FvT"].item() == pytest.approx(1.0)
-    assert [found["p_m4"].item(), found["p_m3"].item()] == pytest.approx([0.3, 0.1])
-    assert derived(torch.tensor([0.6, 0.4]), ("d4", "d3"), "fvt")["FvT"].item() == pytest.approx(1.5)
-
-
-def test_svb_adds_up_signals() -> None:
-    found = derived(torch.tensor([0.3, 0.1, 0.2, 0.15, 0.25]), ("data", "ttbar", "ZZ", "ZH", "ggF"), "svb")
-    assert {name: round(value.item(), 6) for name, value in found.items()} == {"p_sig": 0.6, "p_bkg": 0.4, "tt_vs_mj": 0.25}

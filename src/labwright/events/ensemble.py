@@ -64,7 +64,7 @@ def outputs(models: Models, events: Inputs, batch_size: int = 32768, pause: Call
         for start in range(0, len(rows), batch_size):
             pause()
             some = rows[start : start + batch_size]
-            values[start : start + len(some)] = _probabilities(network, [column[some] for column in events[:3]])
+            values[start : start + len(some)] = probabilities(network, [column[some] for column in events[:3]])
         if not np.isfinite(values).all():
             raise DataError(
                 f"{one.name} gives {np.count_nonzero(~np.isfinite(values).all(axis=1)):,} events a score that is not a number",
@@ -88,7 +88,8 @@ def score(models: Models, events: Inputs, batch_size: int = 32768) -> dict[str, 
 
 
 @torch.inference_mode()
-def _probabilities(network: nn.Module, inputs: Sequence[Array]) -> Array:
+def probabilities(network: nn.Module, inputs: Sequence[Array]) -> Array:
+    """(n, classes + 3): softmax of the class logits, then of the pairings, of (can_jets, other_jets, ancillary)."""
     device = devices.of(network)
     logits, views = network(*(torch.from_numpy(column).to(device) for column in inputs))
     both: Tensor = torch.cat((logits.float().softmax(-1), views.float().softmax(-1)), -1)

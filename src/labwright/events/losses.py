@@ -73,27 +73,3 @@ def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
 def signals(classes: Sequence[str]) -> list[int]:
     """Classes that count as signal where nobody says so: all but the first and those with a background's name."""
     return [number for number, name in enumerate(classes) if number and name not in BACKGROUNDS]
-
-
-def derived(probabilities: Tensor, classes: Sequence[str], objective: Literal["svb", "fvt"]) -> dict[str, Tensor]:
-    """What analyses read beside the probabilities.
-
-    Args:
-        probabilities: softmax over all classes, (…, classes).
-        classes: names.
-        objective: ``svb`` gives ``p_sig``, ``p_bkg`` and, with the classes ``ttbar`` and ``multijet`` or ``data``, ``tt_vs_mj``.
-            ``fvt`` gives ``FvT`` = (p_d4 − p_t4) / p_d3, which may be negative, ``p_m4`` = p_d4 − p_t4 and ``p_m3`` = p_d3 − p_t3;
-            without top pairs p_t4 and p_t3 are 0.
-    """
-    of = dict(zip(classes, probabilities.unbind(-1), strict=True))
-    least = torch.finfo(probabilities.dtype).tiny
-    if objective == "fvt":
-        none = torch.zeros_like(of["d4"])
-        four, three = of["d4"] - of.get("t4", none), of["d3"] - of.get("t3", none)
-        return {"FvT": four / of["d3"].clamp_min(least), "p_m4": four, "p_m3": three}
-    signal = probabilities[..., signals(classes)].sum(-1)
-    found = {"p_sig": signal, "p_bkg": 1.0 - signal}
-    multijet = next((of[name] for name in ("multijet", "data", "qcd") if name in of), None)
-    if "ttbar" in of and multijet is not None:
-        found["tt_vs_mj"] = of["ttbar"] / (of["ttbar"] + multijet).clamp_min(least)
-    return found
