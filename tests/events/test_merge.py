@@ -74,8 +74,8 @@ def test_friends_hold_the_scores_row_by_row(study: Path, pack: Run, tmp_path: Pa
     assert {"p_S", "p_S_std", "all_n_models"} <= set(friend.branches)
     for number, (_, pieces) in enumerate(friend.data):
         assert all(piece.stop - piece.start <= 300 for piece in pieces)
-        place = [path for path in (Path(piece.address).with_suffix(".parquet") for piece in pieces)]
-        values = np.concatenate([parquet.read_table(path).column("p_S").to_numpy() for path in place])
+        tables = [parquet.read_table(Path(piece.address).with_suffix(".parquet")) for piece in pieces]
+        values = np.concatenate([one.column("p_S").to_numpy() for one in tables])
         mine = table.index[table.file == number]
         np.testing.assert_array_equal(values[table.row[mine]], scores.columns["p_S"][mine])
         assert np.isnan(np.delete(values, table.row[mine])).all()

@@ -6,7 +6,7 @@ import glob
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from labwright.runs.errors import MissingError
+from labwright.runs.errors import DataError, MissingError
 from labwright.runs.run import Run
 from labwright.study.messages import listed
 
@@ -23,6 +23,7 @@ def named(places: Iterable[Path], steps: Sequence[str]) -> list[Path]:
 
     Raises:
         MissingError: a place stands for no such run, or for one that is not done: what is left out without a word is missed too late.
+        DataError: a run lost files after it was done.
     """
     return list(dict.fromkeys(run.folder.resolve() for place in places for run in _done(place, steps)))
 
@@ -36,7 +37,14 @@ def _done(place: Path, steps: Sequence[str]) -> Iterator[Run]:
             todo="Name a run folder, a run below `runs`, a pattern such as runs/predict-*, or the folder of a study.",
         )
     for run in found:
-        if (state := run.state()) != "done":
+        state = run.state()
+        if state == "damaged":
+            raise DataError(
+                f"the run does not fit its manifest: {'; '.join(run.verify()[:3])}",
+                where=str(run.folder),
+                todo="Copy it again, or make it again.",
+            )
+        if state != "done":
             raise MissingError(
                 f"the run is {state}, not done", where=str(run.folder), todo="Run it to its end, remove it, or name the others alone."
             )
