@@ -25,6 +25,8 @@ from labwright.study.step import Job
 
 PACK = "pack.zarr"
 EVENTS = "events.parquet"
+COPIES = "copies.parquet"
+"""Rows that hold an event which is packed from elsewhere: ``file``, ``row``, and ``of``, the packed row; there where there are any."""
 SHARD_CHUNKS = 32
 """Chunks in a file: 85 MB of the widest array at the chunk size that is given."""
 Files = Sequence[Mapping[str, Any]]
@@ -56,7 +58,7 @@ class Columns(NamedTuple):
 
 
 def bind(job: Job[PackOptions], pieces: Pieces, files: Files) -> Bound:
-    """Write ``output/pack.zarr`` and ``output/events.parquet``.
+    """Write ``output/pack.zarr``, ``output/events.parquet`` and, where events are there twice, ``output/copies.parquet``.
 
     Args:
         job: of the pack step.
@@ -79,6 +81,8 @@ def bind(job: Job[PackOptions], pieces: Pieces, files: Files) -> Bound:
         rows = rows[np.argsort(generator(job.seed, "pack").bit_generator.random_raw(len(rows)), kind="stable")]
     read = read._replace(label=np.where(fate == KEPT, read.label, np.uint8(NONE)), fate=fate)
     ancillary = _write(job, pieces, read, weight, rows, files)
+    if copied.any():
+        _write_copies(job, read, twice.copy_of, rows)
     size = sum(path.stat().st_size for path in job.run.output(PACK).rglob("*") if path.is_file())
     heavy = [finding("EVT036", one.name, f"{one.heavy:,} events") for one in told if one.heavy]
     return Bound(len(rows), int(np.count_nonzero(copied)), told, ancillary, size, [*found, *heavy, *sums])
@@ -133,6 +137,15 @@ def _write(
     finish_pack(job.run.output(PACK), specs, _items(len(rows), chunk), attributes)
     pairs = zip(options.ancillary, least.tolist(), most.tolist(), strict=True)
     return [{"name": name, "least": low, "greatest": high} for name, low, high in pairs]
+
+
+def _write_copies(job: Job[PackOptions], read: Columns, copy_of: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
+    place = np.full(len(copy_of), -1)
+    place[rows] = np.arange(len(rows))
+    copies = np.flatnonzero(copy_of != np.arange(len(copy_of)))
+    copies = copies[place[copy_of[copies]] >= 0]
+    with job.output(COPIES) as temporary:
+        parquet.write_table(pa.table({"file": read.file[copies], "row": read.row[copies], "of": place[copy_of[copies]]}), temporary)
 
 
 def _chunked(values: NDArray[Any], count: int, chunk: int) -> NDArray[Any]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from labwright.data.packs import Pack
 from labwright.events import friend_files
 from labwright.events.addresses import placed
-from labwright.events.bind import EVENTS, PACK
+from labwright.events.bind import COPIES, EVENTS, PACK
 from labwright.events.friend_files import Source
 from labwright.events.recipe import PackOptions
 from labwright.events.scores import COUNT, MEMBERS, TABLE
@@ -31,8 +31,6 @@ from labwright.runs.run import Run
 from labwright.study.step import Job
 
 FRIENDS = "friends"
-COPIES = "copies.parquet"
-"""Of a pack: rows of files that hold an event which is packed from elsewhere: file, row, and ``of``, the packed row."""
 Floats = NDArray[np.float32]
 
 
