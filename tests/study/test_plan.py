@@ -182,7 +182,7 @@ def test_an_optional_step_feeds_later_ones_in_place_of_those_it_replaces(desk: D
     assert {one.folder for one in planned["mean"].inputs.values()} == set(folders)
     done = desk.conduct(f"mean.from={folders[0]},{desk.folder / folders[1].name}", step="sum")
     weights = [Run.open(folder).figures()["weight"] for folder in folders]
-    assert done["sum"].figures["weight"] == pytest.approx(sum(weights) / 2)
+    assert done["sum"].figures["weight"] == round(sum(weights) / 2, 3)
     assert set(Run.open(done["mean"].folder).inputs.values()) == set(folders)
 
 
