@@ -162,8 +162,10 @@ def test_the_choice_between_together_and_apart_is_measured_and_recorded(together
 
 def test_fewer_events_than_a_batch_are_refused(together: Run, tmp_path: Path) -> None:
     job: Any = attempt(tmp_path, Run.open(together.inputs["pack"]), batch_size=5000)
-    with pytest.raises(DataError, match="fewer than one batch of 5000"):
-        train.work(job, train.parts(job)[0])
+    with pytest.raises(DataError, match="events to train on, a batch has 5,000"):
+        train.parts(job)
+    (told,) = [one for one in job.records if one["kind"] == "finding"]
+    assert (told["code"], told["severity"]) == ("EVT037", "error")
 
 
 def test_members_start_from_their_own_of_another_training(together: Run, tmp_path: Path) -> None:

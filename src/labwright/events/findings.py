@@ -194,7 +194,7 @@ CATALOGUE = catalogue(
         "error",
         "fewer events than a batch",
         "An epoch would have no step, and a model that never learned would be saved.",
-        "Lower train.batch_size or train.grow.factor, or give more events.",
+        "Lower train.batch_size, take fewer folds, or give more events.",
     ),
     Code(
         "EVT038",

@@ -29,7 +29,7 @@ from labwright.learn import devices, schedules
 from labwright.learn.checkpoints import Checkpoints, read_state
 from labwright.learn.task import Clock
 from labwright.learn.tensors import read
-from labwright.runs.errors import DataError, Stopped
+from labwright.runs.errors import Stopped
 from labwright.runs.faults import fault
 from labwright.runs.publish import publish
 from labwright.study.step import Figures, Job, Part
@@ -73,12 +73,6 @@ class EventsTask:
         self.job, self.options, self.events, self.models = job, job.options, events, tuple(models)
         self.rows = [rows[one] for one in models]
         self.least = min(len(one.train) for one in rows.values())
-        if not rates.batch_size(self.options, 0, self.least):
-            raise DataError(
-                f"a member has {self.least} events to train on, fewer than one batch of {self.options.batch_size}",
-                where="train.batch_size",
-                todo="Lower it, or give more events.",
-            )
         self.seeds = [seed_of(job.seed, one) for one in models]
         networks = (
             [self._network(seed, one) for seed, one in zip(self.seeds, self.rows, strict=True)]
@@ -294,17 +288,22 @@ class Epoch(Sequence[IntArray]):
 
 
 def rows_of(events: PackedEvents, models: Iterable[Member], options: TrainOptions) -> dict[Member, Rows]:
-    """The rows of each member. For FvT four-tag data of the signal region are in none."""
-    usable = events.labelled
-    if options.objective == "fvt":
-        usable = usable & ~losses.blinded(events.label, events.has("SR"), events.classes)
-    if options.negative_weights == "drop":
-        usable = usable & (events.weight >= 0)
-    mask = usable.numpy()
+    """The rows of each member, of the events that are ``usable``."""
+    mask = usable(events, options).numpy()
     found = {}
     for one in models:
         role = roles(one, events.identity)
         found[one] = Rows(np.flatnonzero(mask & (role == TRAIN)), np.flatnonzero(mask & (role == VALIDATE)))
+    return found
+
+
+def usable(events: PackedEvents, options: TrainOptions) -> Tensor:
+    """Which events a member may train on or be judged on, bool (N,): those of a class; for FvT no four-tag data of the signal region."""
+    found = events.labelled
+    if options.objective == "fvt":
+        found = found & ~losses.blinded(events.label, events.has("SR"), events.classes)
+    if options.negative_weights == "drop":
+        found = found & (events.weight >= 0)
     return found
 
 

@@ -15,21 +15,23 @@ import numpy as np
 from torch import Tensor, nn
 
 from labwright.events import rates
+from labwright.events.classes import NONE
 from labwright.events.epochs import EPOCHS, write_epochs
+from labwright.events.findings import CATALOGUE
 from labwright.events.folds import Member, members, prove
 from labwright.events.load import PackedEvents, load
 from labwright.events.members import PREFIX, row
 from labwright.events.models import Which, description, load_models, model_files, model_folder, write_models
 from labwright.events.modes import choose
 from labwright.events.recipe import TrainOptions
-from labwright.events.task import BEST, METRICS, EventsTask, read_best, rows_of
+from labwright.events.task import BEST, METRICS, EventsTask, read_best, rows_of, usable
 from labwright.learn import tensors
 from labwright.learn.loop import fit
 from labwright.learn.model import MODEL, find_checkpoint, weights_at
 from labwright.learn.report import training_sections, write_metrics
 from labwright.learn.resume import origin_files
 from labwright.runs import sections
-from labwright.runs.errors import MissingError
+from labwright.runs.errors import DataError, MissingError
 from labwright.runs.publish import write_json
 from labwright.runs.run import Run
 from labwright.study.step import Figures, Job, Part, RawFile
@@ -75,23 +77,37 @@ def parts(job: Job[TrainOptions]) -> list[Part]:
     options: TrainOptions = job.options
     models = members(options)
     events = _events(job.inputs["pack"].folder)
-    _proof(events, models)
-    rows = rows_of(events, models, options)
+    _proof(events, models, options)
+    least = _least(job, events, models)
     most = min(options.max_members or len(models), len(models))
     mode = options.members if most > 1 else "apart"
     if mode == "auto":
-        least = min(len(one.train) for one in rows.values())
-        # Too few events are an error that each part tells of.
-        if rates.batch_size(options, 0, least):
-            found = choose(options, events, least, most, job.machine.threads, job.machine.workers)
-            job.record("members", **found)
-            job.say(
-                f"{most} members train {found['mode']}: {found['seconds_together']:.0f} s together, "
-                f"{found['seconds_apart']:.0f} s apart by a short measurement"
-            )
-            mode = found["mode"]
+        found = choose(options, events, least, most, job.machine.threads, job.machine.workers)
+        job.record("members", **found)
+        job.say(
+            f"{most} members train {found['mode']}: {found['seconds_together']:.0f} s together, "
+            f"{found['seconds_apart']:.0f} s apart by a short measurement"
+        )
+        mode = found["mode"]
     size = most if mode == "together" else 1
     return [_part(models, start, min(start + size, len(models))) for start in range(0, len(models), size)]
+
+
+def _least(job: Job[TrainOptions], events: PackedEvents, models: Sequence[Member]) -> int:
+    """The training events of the member that has fewest.
+
+    Raises:
+        DataError: they do not make a batch (EVT037).
+    """
+    options: TrainOptions = job.options
+    counts = {one.name: len(rows.train) for one, rows in rows_of(events, models, options).items()}
+    name, least = min(counts.items(), key=lambda pair: pair[1])
+    if not rates.batch_size(options, 0, least):
+        code = CATALOGUE["EVT037"]
+        told = f"{least:,} events to train on, a batch has {options.batch_size:,}"
+        job.finding(code.code, name, told, code.severity)
+        raise DataError(f"{name} has {told}", where="train.batch_size", todo=code.todo)
+    return least
 
 
 def _part(models: Sequence[Member], start: int, stop: int) -> Part:
@@ -173,7 +189,7 @@ def finish(job: Job[TrainOptions]) -> Figures:
     told = description(options, models, events.classes, events.ancillary_names, events.other_jets.shape[1])
     with job.output(MODEL, "model") as temporary:
         write_models(temporary, {**told, "figures": table}, weights)
-    write_json(job.run.output("folds.json"), _proof(events, models), "output")
+    write_json(job.run.output("folds.json"), _proof(events, models, options), "output")
     with job.output(EPOCHS) as path:
         write_epochs(path, {name: epochs[name] for name in order})
     with job.output("metrics.csv") as path:
@@ -184,8 +200,10 @@ def finish(job: Job[TrainOptions]) -> Figures:
     return figures
 
 
-def _proof(events: PackedEvents, models: Sequence[Member]) -> dict[str, Any]:
-    return prove(models, events.identity, events.label.numpy(), events.classes)
+def _proof(events: PackedEvents, models: Sequence[Member], options: TrainOptions) -> dict[str, Any]:
+    """That no model scores what it has seen; its counts by class are of events that are learnt from."""
+    label = events.label.masked_fill(~usable(events, options), NONE)
+    return prove(models, events.identity, label.numpy(), events.classes)
 
 
 def _chosen(options: TrainOptions, series: Mapping[str, Any]) -> int:
