@@ -3,7 +3,7 @@ beside what it was trained with at that time. ``output/epochs.parquet`` of train
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,7 @@ def write_epochs(path: Path, members: Mapping[str, Sequence[tuple[int, Mapping[s
     parquet.write_table(pa.Table.from_pylist(rows, schema), path, compression="zstd")
 
 
-def read_epochs(path: Path) -> Iterator[dict[str, Any]]:
+def read_epochs(path: Path) -> list[dict[str, Any]]:
     """The rows of :func:`write_epochs`."""
-    yield from parquet.read_table(path).to_pylist()
+    rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
+    return rows
