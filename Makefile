@@ -27,11 +27,11 @@ $(BIN)/python:
 	  || { echo '$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; }
 
 $(VENV)/.installed: $(FRAME) | $(BIN)/python
-	$(PIP) --editable '.[cells,watch,energy]'
+	$(PIP) --editable '.[cells,events,watch,energy]'
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) --editable '.[cells,watch,energy,dev]'
+	$(PIP) --editable '.[cells,events,watch,energy,dev]'
 	@touch $@
 
 install: $(VENV)/.installed
