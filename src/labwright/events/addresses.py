@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import importlib
 import json
 import os
 from collections.abc import Iterator
@@ -14,13 +13,7 @@ from typing import Any, BinaryIO
 import yaml
 
 from labwright.runs.errors import DataError, MissingError
-
-PACKAGES = {"root": "fsspec-xrootd", "s3": "s3fs", "gs": "gcsfs", "http": "aiohttp", "https": "aiohttp"}
-"""What opens the addresses of a scheme."""
-
-
-def is_remote(address: str) -> bool:
-    return "://" in address
+from labwright.runs.remote import file_system, is_remote
 
 
 def placed(address: str, base: Path) -> str:
@@ -94,27 +87,6 @@ def document(spec: str, base: Path) -> Any:
             raise MissingError(f"there is no key {key!r} on the way {keys!r}", where=place, todo=f"There is: {there}.")
         value = next(item for one, item in value.items() if str(one) == key)
     return value
-
-
-def file_system(address: str) -> tuple[Any, str]:
-    """fsspec's file system of an address, and the path in it.
-
-    Raises:
-        MissingError: the package is not installed, or the scheme is unknown.
-    """
-    import fsspec
-
-    scheme = address.partition("://")[0]
-    package = PACKAGES.get(scheme, f"the fsspec package for {scheme}")
-    try:
-        if scheme == "root":
-            importlib.import_module("fsspec_xrootd")
-        files, path = fsspec.core.url_to_fs(address)
-    except ImportError as error:
-        raise MissingError(f"{scheme}:// needs the package {package}", where=address, todo=f"Type: pip install {package}") from error
-    except ValueError as error:
-        raise MissingError(f"{scheme}:// is not an address that can be read here", where=address) from error
-    return files, str(path)
 
 
 def _unreadable(address: str, error: OSError) -> MissingError:

@@ -17,9 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import uproot
 
-from labwright.events.addresses import content, file_system, is_remote
+from labwright.events.addresses import content
 from labwright.events.findings import BadFile
 from labwright.runs.errors import LabwrightError, MissingError
+from labwright.runs.remote import file_system, is_remote
 
 Columns = dict[str, ak.Array]
 TIMEOUT_SECONDS = 60

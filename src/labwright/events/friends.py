@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 
 import awkward as ak
 
-from labwright.events.addresses import document, is_remote, placed
+from labwright.events.addresses import document, placed
 from labwright.events.files import Columns, Tree, opened
 from labwright.events.findings import BadFile
 from labwright.runs.errors import DataError
+from labwright.runs.remote import is_remote
 
 
 class Piece(NamedTuple):

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from labwright.data.findings import Finding
-from labwright.events import grid_proxy
-from labwright.events.addresses import document, is_remote, matching, placed, size
+from labwright.events.addresses import document, matching, placed, size
 from labwright.events.compose import Place, composed
 from labwright.events.files import opened
 from labwright.events.findings import BadFile, finding
@@ -22,7 +21,9 @@ from labwright.events.friends import Friend, joined, load
 from labwright.events.layouts import LAYOUTS, match
 from labwright.events.source_options import GroupOptions, SourceOptions
 from labwright.events.table import EventTable
+from labwright.runs import grid_proxy
 from labwright.runs.errors import DataError, MissingError
+from labwright.runs.remote import is_remote
 from labwright.study.step import RawFile
 
 
@@ -208,7 +209,7 @@ def _document(spec: str, base: Path, meaning: object) -> RawFile:
 
 def _check_proxy(addresses: Sequence[str], planned_minutes: int) -> None:
     if planned_minutes and any(address.startswith("root://") for address in addresses):
-        grid_proxy.check(planned_minutes)
+        grid_proxy.check(planned_minutes, "Public servers need none: set source.planned_minutes to 0.")
 
 
 def _named(addresses: Collection[str], base: Path) -> dict[str, str]:

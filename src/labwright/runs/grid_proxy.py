@@ -18,8 +18,12 @@ _VALIDITY = re.compile(rb"\x30[\x1e-\x22](?:\x17\x0d(\d{12}Z)|\x18\x0f(\d{14}Z))
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
-def check(planned_minutes: int) -> None:
+def check(planned_minutes: int, otherwise: str = "") -> None:
     """Refuse work that outlasts the proxy.
+
+    Args:
+        planned_minutes: how long the work takes.
+        otherwise: a sentence on how one does without a proxy.
 
     Raises:
         MissingError: there is no proxy, or it ends before ``planned_minutes`` have passed; with the line to type.
@@ -27,12 +31,17 @@ def check(planned_minutes: int) -> None:
     left = seconds_left()
     hours = max(192, planned_minutes // 60 + 1)
     line = f"voms-proxy-init --rfc --voms cms -valid {hours}:00"
-    todo = f"Type: {line} (--voms with your own experiment). Public servers need none: set source.planned_minutes to 0."
+    todo = f"Type: {line} (--voms with your own experiment). {otherwise}".rstrip()
     if left is None:
         raise MissingError("there is no grid proxy, which root:// needs", where=str(proxy_file()), todo=todo)
     if left < planned_minutes * 60:
         what = f"the grid proxy lasts {max(left, 0) // 60} more minutes, {planned_minutes} are planned"
         raise MissingError(what, where=str(proxy_file()), todo=todo)
+
+
+def has_kerberos_ticket() -> bool:
+    """Whether there is a ticket that servers of files may take instead: ``KRB5CCNAME``, else ``/tmp/krb5cc_<user>``."""
+    return bool(os.environ.get("KRB5CCNAME")) or Path(f"/tmp/krb5cc_{os.getuid()}").is_file()
 
 
 def proxy_file() -> Path:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from labwright.events import grid_proxy
 from labwright.events.source import listing
+from labwright.runs import grid_proxy
 from labwright.runs.errors import Exit, MissingError
 from tests.events.trees import source
 
