@@ -74,10 +74,13 @@ def document(name: str, branches: Sequence[str], sources: Sequence[Source], file
         own = str(identifier(key, one)) if form == "root" else ""
         chunk = {"path": f"{one.stem}.{form}", "uuid": own, "name": TREE, "num_entries": one.stop - one.start}
         pieces.setdefault(one.source, []).append({"start": one.start, "stop": one.stop, "chunk": chunk})
-    data = []
+    data, known = [], set()
     for number, found in pieces.items():
         of = sources[number]
-        data.append(({"path": of.address, "uuid": of.uuid, "name": of.tree, "num_entries": of.entries}, found))
+        # A file that is listed under two names has one UUID, and its rows may be claimed once.
+        if not of.uuid or of.uuid not in known:
+            known.add(of.uuid)
+            data.append(({"path": of.address, "uuid": of.uuid, "name": of.tree, "num_entries": of.entries}, found))
     return {name: described(name, branches, data)}
 
 
