@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor
 
 from labwright.events import attention_loops as loops
 from labwright.events.pair_features import pair_places, square_indices
@@ -168,7 +169,8 @@ def mixture_back(result: Tensor, weight: Tensor, pair: Tensor, value: Tensor, am
 
 
 def _looped(tensor: Tensor) -> bool:
-    return tensor.device.type == "cpu"
+    """Whether the loops can see its numbers; a gradient that ``vmap`` maps over has none to show."""
+    return tensor.device.type == "cpu" and not is_functorch_wrapped_tensor(tensor)
 
 
 def _rows(tensor: Tensor) -> NDArray[Any]:
