@@ -89,7 +89,7 @@ class HCR(nn.Module):
             assert present is not None
             assert known is not None
             sizes = [known.shape[2] - 6 * present.shape[2], 6 * present.shape[2]]
-            among, across = map(Pixels, active(embedded["pair"], known).split(sizes, 2), known.split(sizes, 2))
+            among, across = map(Pixels, active(embedded["pair"], known).split_with_sizes(sizes, 2), known.split_with_sizes(sizes, 2))
             jets = Pixels(active(embedded["other"], present), present)
             jets = Pixels(self.among_jets(jets, jets, among, live) * present, present)
             dijets = self.to_dijets(Pixels(dijets), jets, across, live)

@@ -71,9 +71,7 @@ def jets(can_jets: Tensor, other_jets: Tensor, ghosts: int = 1) -> Jets:
         other_jets: float32 (batch, m, 5): pt, eta, phi, mass, is_selected, -1 in padding.
         ghosts: divides the batch.
     """
-    chosen, other = (
-        one.unflatten(0, (ghosts, -1)).permute(3, 0, 2, 1).contiguous() for one in (can_jets, other_jets)
-    )
+    chosen, other = (torch.unflatten(one, 0, (ghosts, -1)).permute(3, 0, 2, 1).contiguous() for one in (can_jets, other_jets))
     there = other[4] >= 0
     other = torch.where(there, other, 0.0)
     pt, eta, phi, mass = torch.cat((chosen, other[:4]), dim=2)
@@ -139,7 +137,7 @@ def triple_mass(of: Jets, among: Pairs) -> Tensor:
     squared = of.mass.square()
     with_first, with_second = (among.square.index_select(1, one) for one in dijet_jet_indices(count, of.pt.device))
     own = squared.index_select(1, among.first[:6]) + squared.index_select(1, among.second[:6])
-    both = (with_first + with_second).unflatten(1, (6, count))
+    both = torch.unflatten(with_first + with_second, 1, (6, count))
     return (both + (among.square[:, :6] - own)[:, :, None] - squared[:, None]).clamp_min(0.0).sqrt()
 
 
@@ -156,7 +154,7 @@ def angle_to_quadjet(of: Jets, one: Jets | Momenta, whole: Momenta) -> Tensor:
 
 def ancillary(values: Tensor, names: Sequence[str], ghosts: int = 1) -> Tensor:
     """Further inputs of an event, (batch, names) → (ghosts, names, 1, events); the number of jets goes in as ln(n - 3)."""
-    columns = values.unflatten(0, (ghosts, -1)).transpose(1, 2).unbind(1)
+    columns = torch.unflatten(values, 0, (ghosts, -1)).transpose(1, 2).unbind(1)
     changed = [(one - 3).clamp_min(1.0).log() if name == "n_selected" else one for name, one in zip(names, columns, strict=True)]
     return torch.stack(changed, 1)[:, :, None]
 

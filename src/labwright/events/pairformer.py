@@ -103,7 +103,7 @@ class Linear(nn.Linear):
 
     def forward(self, pixels: Tensor) -> Tensor:
         mixed = torch.baddbmm(self.bias[:, None], self.weight.expand(len(pixels), -1, -1), pixels.flatten(2))
-        return mixed.unflatten(2, pixels.shape[2:])
+        return torch.unflatten(mixed, 2, pixels.shape[2:])
 
 
 class Norm(nn.Module):
@@ -115,7 +115,8 @@ class Norm(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         size = pixels.square().mean(1, keepdim=True).add(1e-5).rsqrt()
-        return pixels * size * self.scale[:, None, None]
+        scaled: Tensor = pixels * size * self.scale[:, None, None]
+        return scaled
 
 
 class Perceptron(nn.Module):
@@ -171,7 +172,8 @@ class Block(nn.Module):
         )
         score = attention.scores(self.bias(pairs.values), query * query.shape[2] ** -0.5, key, among)
         queries = queries + self.passed(attention.mixed(attention.shares(score, allowed, count), pair, value, among))
-        return queries + self.fall(_dropped(self, silu(self.rise(self.norms["step"](queries)))))
+        result: Tensor = queries + self.fall(_dropped(self, silu(self.rise(self.norms["step"](queries)))))
+        return result
 
 
 def _dropped(of: Perceptron | Block, pixels: Tensor) -> Tensor:
@@ -181,7 +183,8 @@ def _dropped(of: Perceptron | Block, pixels: Tensor) -> Tensor:
 def _pairs(jets: Jets, pairs: Pairs, whole: Momenta) -> Pixels:
     """Of each pair: mass, momentum, distances, its direction against the four jets, and pt and eta of the harder and the softer jet."""
     one, two = (torch.stack((jets.pt, jets.eta, jets.px, jets.py, jets.pz, jets.present), 1).index_select(2, index) for index in pairs[:2])
-    pair = physics.momenta(*(one + two)[:, 2:5].unbind(1), pairs.square)
+    px, py, pz = (one + two)[:, 2:5].unbind(1)
+    pair = physics.momenta(px, py, pz, pairs.square)
     softer = one[:, :1] < two[:, :1]
     hard, soft = torch.where(softer, two[:, :2], one[:, :2]), torch.where(softer, one[:, :2], two[:, :2])
     distance = torch.hypot(pairs.delta_y, pairs.delta_phi).clamp_min(NEAREST).log()
