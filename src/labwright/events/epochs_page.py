@@ -18,8 +18,9 @@ from labwright.study.step import Job
 WORDS = {"loss": "loss", "auc": "AUC"}
 
 
-def epochs_page(job: Job[EvaluateOptions], training: Run) -> list[sections.Section]:
-    """Loss, AUC and ROC of a training over its epochs, means over the members and each of them, with what they were trained with."""
+def epochs_page(job: Job[EvaluateOptions], training: Run, mark: str) -> list[sections.Section]:
+    """Loss, AUC and ROC of a training over its epochs, means over the members and each of them, with what they were trained with; ``mark`` is that of
+    the plots."""
     path = training.output(EPOCHS)
     if not path.is_file() or not (rows := read_epochs(path)):
         return [sections.text(f"Epochs of {training.name}", "This training kept no record of its validations.")]
@@ -29,7 +30,7 @@ def epochs_page(job: Job[EvaluateOptions], training: Run) -> list[sections.Secti
         by_place.setdefault(one["epoch"], []).append(one)
     chosen = spaced(sorted(by_place), {place: found[0]["step"] for place, found in by_place.items()}, job.options.every)
     members = list(dict.fromkeys(one["member"] for one in rows))
-    made = [_over_epochs(job, training, by_place, figure) for figure in WORDS]
+    made = [_over_epochs(job, training, by_place, figure, mark) for figure in WORDS]
     made.append(_film(training, by_place, chosen, members))
     made.append(_pace_table(training, by_place, chosen))
     return made
@@ -52,7 +53,7 @@ def _mean(rows: Sequence[Mapping[str, Any]], events: str, figure: str) -> float 
 
 
 def _over_epochs(
-    job: Job[EvaluateOptions], training: Run, by_place: Mapping[float, Sequence[dict[str, Any]]], figure: str
+    job: Job[EvaluateOptions], training: Run, by_place: Mapping[float, Sequence[dict[str, Any]]], figure: str, mark: str
 ) -> sections.Section:
     series, curves = {}, {}
     for events in SETS:
@@ -62,10 +63,11 @@ def _over_epochs(
         x, y = np.array([place for place, _ in points]), np.array([value for _, value in points])
         curves[events] = Curve(x, y, y - spreads, y + spreads)
     word = WORDS[figure]
-    plot = plots.lines(curves, title=f"{word} over the epochs", x="epochs", y=word, notes=["means over the members and their spread"])
+    notes = ["means over the members and their spread"]
+    plot = plots.lines(curves, title=f"{word} over the epochs", x="epochs", y=word, mark=mark, notes=notes)
     plots.publish(job, f"epochs_{figure}_{training.fingerprint[:10]}", plot, job.options.formats)
     note = f"Means over the members of {training.name}. Training: a fixed share of the events that a member trains on, by the same network."
-    return sections.curves(f"{word} over the epochs", series, x="epochs", y=word, note=note)
+    return sections.curves(f"{word[0].upper()}{word[1:]} over the epochs", series, x="epochs", y=word, note=note)
 
 
 def _film(

@@ -10,9 +10,12 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from labwright.data.packs import Pack
 from labwright.events import pages
+from labwright.events.bind import PACK
 from labwright.events.epochs_page import epochs_page
 from labwright.events.pages import Page
+from labwright.events.plots import mark_of
 from labwright.events.recipe import EvaluateOptions
 from labwright.events.scored import Scored, open_scored
 from labwright.events.scores import open_scores
@@ -72,8 +75,9 @@ def finish(job: Job[EvaluateOptions]) -> Figures:
     made = [_headlines(run, figures, counts, job.options)]
     for name in names:
         made += json.loads(job.run.output(f"{TABLES}/{name}.json").read_text(encoding="utf-8"))["sections"]
+    mark = mark_of(Pack.open(Run.open(run.inputs["pack"]).output(PACK)).attributes["files"])
     for training in trainings(run):
-        made += epochs_page(job, training)
+        made += epochs_page(job, training, mark)
     if (plotted := job.run.output("plots")).is_dir():
         files = sorted(f"{path.parent.name}/{path.name}" for path in plotted.iterdir())
         made.append(sections.text("Plots as files", ", ".join(files)))

@@ -22,7 +22,9 @@ from labwright.study.step import Job
 GROUPS = {"main": "roc", "one against the rest": "roc_classes", "pairs of classes": "roc_pairs"}
 """Title of each group of contests and name of its plot."""
 DIAGONAL = {"by chance": Curve([0, 1], [0, 1], look="reference")}
+STRAIGHT = "as it should be"
 SIDES = ("positives", "negatives", "sum_positive", "sum_negative")
+SAME_AREA = 1e-9
 LEAST_TPR = 0.05
 """Below so few positives a rejection is of no use and unsteady."""
 
@@ -90,7 +92,7 @@ def _curves(job: Job[EvaluateOptions], scored: Scored, group: str, outcomes: Seq
         return None
     lines = {f"{name}: {one.auc.value:.4f}": one.curve for name, one in chosen.items()}
     first = next(iter(chosen.values()))
-    if group == "main" and first.curve_alike:
+    if group == "main" and first.curve_alike and abs(first.alike.value - first.auc.value) > SAME_AREA:
         lines[f"{first.contest.name}, unweighted: {first.alike.value:.4f}"] = first.curve_alike
     kept = {name: curve for name, curve in lines.items() if curve}
     figure = plots.lines(
@@ -106,7 +108,9 @@ def _curves(job: Job[EvaluateOptions], scored: Scored, group: str, outcomes: Seq
     plots.publish(job, GROUPS[group], figure, job.options.formats)
     title = "ROC" if group == "main" else f"ROC: {group}"
     series = {name: contests.points(curve) for name, curve in kept.items()} | {"by chance": [(0.0, 0.0), (1.0, 1.0)]}
-    return sections.curves(title, series, x="share of negatives left", y="share of positives kept", note="Behind each name its AUC.")
+    return sections.curves(
+        title, series, x="share of negatives left", y="share of positives kept", dashed=list(DIAGONAL), note="Behind each name its AUC."
+    )
 
 
 def _rejection(job: Job[EvaluateOptions], scored: Scored, outcomes: Sequence[Outcome]) -> sections.Section | None:
@@ -161,10 +165,10 @@ def meant(job: Job[EvaluateOptions], scored: Scored) -> Page:
     rows = np.flatnonzero(scored.compared)
     weight = scored.weight[rows] if options.weighted else np.ones(len(rows))
     main = contests.contests(scored.scores.objective, scored.classes, options.positive)[0]
-    groups: dict[str, tuple[str, ...]] = {name: (name,) for name in scored.classes}
+    groups: dict[str, tuple[str, ...]] = {"+".join(main.positive): main.positive}
     if len(scored.classes) > 2:
         together = main.positive if scored.scores.objective == "svb" else tuple(name for name in ("d4", "t4") if name in scored.classes)
-        groups = {"+".join(together): together, **groups}
+        groups = {"+".join(together): together, **{name: (name,) for name in scored.classes}}
     found: dict[str, Reliability] = {}
     for name, classes in groups.items():
         p, there = scored.share(classes)[rows].clip(0.0, 1.0), scored.of_class(classes)[rows]
@@ -184,12 +188,12 @@ def _calibration(job: Job[EvaluateOptions], scored: Scored, found: Mapping[str, 
         curves[name] = Curve(*columns, look="points")
         series[name] = list(zip(*(column.tolist() for column in columns[:2]), strict=True))
     axes = {"x": "probability said", "y": "share found"}
-    straight = {"as it should be": Curve([0, 1], [0, 1], look="reference")}
+    straight = {STRAIGHT: Curve([0, 1], [0, 1], look="reference")}
     mark, notes = plots.mark_of(scored.packed.files), [f"{_weighing(job.options)}, 95 % intervals"]
     figure = plots.lines(curves | straight, title="calibration", **axes, mark=mark, x_limits=(0, 1), y_limits=(0, 1), notes=notes)
     plots.publish(job, "calibration", figure, job.options.formats)
     note = f"Means of bins of equal width, {_weighing(job.options)}: true only for the mixture of classes that the weights make."
-    return sections.curves("Calibration", series | {"as it should be": [(0.0, 0.0), (1.0, 1.0)]}, **axes, note=note)
+    return sections.curves("Calibration", series | {STRAIGHT: [(0.0, 0.0), (1.0, 1.0)]}, **axes, dashed=[STRAIGHT], note=note)
 
 
 def _errors(found: Mapping[str, Reliability], options: EvaluateOptions) -> sections.Section:

@@ -38,11 +38,13 @@ def curves(
     log_x: bool = False,
     log_y: bool = False,
     steps: bool = False,
+    dashed: Sequence[str] = (),
     note: str = "",
 ) -> Section:
-    """Lines over a common axis; ``marks`` are x positions where a new attempt began, ``steps`` hold each value until the next x."""
+    """Lines over a common axis; ``marks`` are x positions where a new attempt began, ``steps`` hold each value until the next x, and
+    lines named in ``dashed`` are what others are held against."""
     lines = [{"name": name, "points": [list(point) for point in points]} for name, points in series.items()]
-    axes = {"x": x, "y": y, "marks": list(marks), "log_x": log_x, "log_y": log_y, "steps": steps}
+    axes = {"x": x, "y": y, "marks": list(marks), "log_x": log_x, "log_y": log_y, "steps": steps, "dashed": list(dashed)}
     return {"kind": "curves", "title": title, "series": lines, **axes, "note": note}
 
 

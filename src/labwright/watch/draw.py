@@ -82,7 +82,7 @@ def _curves(section: dict[str, Any], _output: Path) -> list[Node]:
             "name": line["name"],
             "x": [x for x, _ in line["points"]],
             "y": [y for _, y in line["points"]],
-            **({"line": {"shape": "hv"}, "mode": "lines"} if section.get("steps") else {}),
+            **_look(section, line["name"]),
         }
         for line in section["series"]
     ]
@@ -100,6 +100,12 @@ def _curves(section: dict[str, Any], _output: Path) -> list[Node]:
         "showlegend": lines > 1,
     }
     return _plot(traces, layout)
+
+
+def _look(section: dict[str, Any], name: str) -> dict[str, Any]:
+    if name in section.get("dashed", ()):
+        return {"mode": "lines", "line": {"dash": "dash", "width": 1, "color": "#888"}}
+    return {"mode": "lines", "line": {"shape": "hv"}} if section.get("steps") else {}
 
 
 def _bars(section: dict[str, Any], _output: Path) -> list[Node]:
@@ -151,7 +157,7 @@ def _heat(section: dict[str, Any], _output: Path) -> list[Node]:
         "y": section["rows"],
         "z": section["values"],
         "texttemplate": "%{z:.3g}",
-        "colorscale": "Blues",
+        "colorscale": [[0, "#f2f6fc"], [1, "#2f7fd8"]],
         "xgap": 2,
         "ygap": 2,
     }
