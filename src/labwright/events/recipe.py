@@ -152,7 +152,7 @@ class HCROptions(Options):
 
 class PairformerOptions(Options):
     """A transformer over jets whose attention sees what jets are to each other: pair mass, angles, momentum sharing. It wants a smaller
-    learning rate than HCR, 0.004 at 1024 events, a cosine, and an average of its weights (`ema: 0.99`)."""
+    learning rate than HCR, 0.003 at batches of 512 events, AdamW, a cosine without growing batches or milestones, and `ema: 0.995`."""
 
     kind: Literal["pairformer"] = option("pairformer")
     """Pairformer."""
