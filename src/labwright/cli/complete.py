@@ -18,6 +18,7 @@ from labwright.cli.verbs import BY_NAME, VERBS
 Candidate = tuple[str, str]
 STUDY_ENDINGS = (".yaml", ".yml")
 LAUNCHERS = (("local", "this machine"), ("slurm", "any Slurm cluster"), ("htcondor", "any HTCondor pool"))
+EXPORTED = (("weights", "safetensors and a model card"), ("results", "what a run made, published"))
 JOB_FILES = (("sbatch", "for Slurm"), ("condor", "for HTCondor"), ("dagman", "for HTCondor, all steps as one DAG"))
 
 
@@ -183,14 +184,14 @@ def _sites(context: _Context) -> Iterator[Candidate]:
 
 
 def _exported(kind: str, current: str, context: _Context) -> Iterator[Candidate]:
-    """What ``export`` takes: ``weights`` and a run, or studies; and where either goes."""
-    of_weights = context.positionals[:1] == ["weights"]
+    """What ``export`` takes: ``weights`` or ``results`` and runs, or studies; and where they go."""
+    of_runs = context.positionals[:1] in (["weights"], ["results"])
     if kind == "to":
-        yield from _paths(current, ()) if of_weights else _beginning(current, JOB_FILES)
-    elif of_weights:
+        yield from _paths(current, ()) if of_runs else _beginning(current, JOB_FILES)
+    elif of_runs:
         yield from _paths(current, ()) if "/" in current else _runs(current, context)
     else:
-        yield from _beginning(current, [("weights", "safetensors and a model card")] if not context.positionals else [])
+        yield from _beginning(current, list(EXPORTED) if not context.positionals else [])
         yield from _paths(current, STUDY_ENDINGS)
 
 
