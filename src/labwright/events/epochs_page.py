@@ -19,8 +19,13 @@ WORDS = {"loss": "loss", "auc": "AUC"}
 
 
 def epochs_page(job: Job[EvaluateOptions], training: Run, mark: str) -> list[sections.Section]:
-    """Loss, AUC and ROC of a training over its epochs, means over the members and each of them, with what they were trained with; ``mark`` is that of
-    the plots."""
+    """Loss, AUC and ROC over the epochs, means over the members and each of them, beside what they were trained with.
+
+    Args:
+        job: of evaluate.
+        training: a run of train.
+        mark: of the plots.
+    """
     path = training.output(EPOCHS)
     if not path.is_file() or not (rows := read_epochs(path)):
         return [sections.text(f"Epochs of {training.name}", "This training kept no record of its validations.")]
