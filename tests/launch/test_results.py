@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -136,9 +138,7 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace
     """An S3 server of this machine with one bucket; a free port is found by the system."""
     pytest.importorskip("s3fs")
     pytest.importorskip("moto.server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = _free_port()
     log = tmp_path_factory.mktemp("moto") / "log"
     with log.open("wb") as out:
         server = subprocess.Popen(
@@ -209,3 +209,60 @@ def test_a_bucket_gets_its_manifest_last(run: Run, bucket: SimpleNamespace, monk
 def test_a_bucket_that_is_not_there_is_a_sentence(run: Run, bucket: SimpleNamespace) -> None:
     with pytest.raises(MissingError, match=r"s3://nowhere.*cannot be sent"):
         export_results(run, "s3://nowhere/www")
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
+    """An XRootD server of this machine that takes files from anybody on it."""
+    pytest.importorskip("fsspec_xrootd")
+    if shutil.which("xrootd") is None:
+        pytest.skip("needs the Debian package xrootd-server")
+    with tempfile.TemporaryDirectory() as own:  # one that other users may enter
+        folder = Path(own)
+        folder.chmod(0o755)
+        (folder / "data").mkdir()
+        (folder / "data").chmod(0o777)
+        (folder / "admin").mkdir()
+        (folder / "admin").chmod(0o777)
+        lines = ["all.export / writable", f"oss.localroot {folder}/data", f"all.adminpath {folder}/admin", f"all.pidpath {folder}/admin"]
+        (folder / "server.cf").write_text("\n".join([*lines, "xrd.allow host localhost", "xrd.network nodnr", ""]))
+        port = _free_port()
+        words = ["xrootd", "-p", str(port), "-c", str(folder / "server.cf"), "-l", str(folder / "admin" / "log")]
+        user = ["-R", "nobody"] if os.getuid() == 0 else []  # it does not run as root
+        server = subprocess.Popen([*words, *user], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            end = time.monotonic() + 60
+            while not _listens(port):
+                assert server.poll() is None, "the server does not start"
+                assert time.monotonic() < end, "the server does not come up"
+                time.sleep(0.2)
+            yield SimpleNamespace(address=f"root://127.0.0.1:{port}/", data=folder / "data")
+        finally:
+            server.kill()
+            server.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def _listens(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def test_a_grid_server_gets_the_same(run: Run, grid: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grid_proxy, "has_kerberos_ticket", lambda: True)
+    assert export_results(run, f"{grid.address}/www").sent == 6
+    there = grid.data / "www" / run.name
+    assert publish.verify(there, json.loads((there / MANIFEST).read_text())["files"], checksums=True) == []
+    assert export_results(run, f"{grid.address}/www").sent == 0
+    (there / "plots" / "roc.svg").unlink()
+    assert export_results(run, f"{grid.address}/www").sent == 2
+    assert (there / "plots" / "roc.svg").read_bytes() == FILES["plots/roc.svg"]

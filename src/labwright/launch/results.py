@@ -25,6 +25,8 @@ from labwright.watch.report import write_report
 
 PAGE, MANIFEST = "index.html", "manifest.json"
 BLOCK_BYTES = 8 * 2**20
+XROOTD_NOT_FOUND = "[3011]"
+"""What servers of ``root://`` say of a file that is not there: kXR_NotFound of their protocol."""
 OBJECTS = ("s3", "gs")
 """Schemes of stores that have no folders to make; asking for one might make a bucket."""
 SLOW_BYTES_S = 5e6
@@ -219,6 +221,10 @@ class _Server:
             return int(self.files.info(f"{self.path}/{name}")["size"])
         except FileNotFoundError:
             return None
+        except OSError as error:
+            if XROOTD_NOT_FOUND in str(error):
+                return None
+            raise
 
     def open(self, name: str) -> BinaryIO:
         stream: BinaryIO = self.files.open(f"{self.path}/{name}", "rb", block_size=BLOCK_BYTES)
