@@ -151,3 +151,10 @@ def test_runs_that_are_not_there_or_not_done_are_refused(study: Path, pack: Run,
 def test_runs_of_several_names_ask_for_one(study: Path, pack: Run, tmp_path: Path) -> None:
     runs = [scored_run(tmp_path, pack, models("0"), name="a"), scored_run(tmp_path, pack, models("1"), name="b")]
     assert "several names, a, b" in refused(study, tmp_path, runs, StudyError)
+
+
+def test_merged_scores_are_evaluated_in_place_of_predicted_ones(study: Path, pack: Run, tmp_path: Path) -> None:
+    places = ",".join(str(scored_run(tmp_path, pack, models(number)).folder) for number in "01")
+    run = conducted(study, f"merge.from={places}", "evaluate.formats=[]", step="evaluate", runs=tmp_path)
+    assert {one.split("-")[0] for one in run.inputs} == {"merge"}
+    assert run.figures()["auc"] == pytest.approx(0.5, abs=0.1)

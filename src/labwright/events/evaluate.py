@@ -18,7 +18,7 @@ from labwright.events.pages import Page
 from labwright.events.plots import mark_of
 from labwright.events.recipe import EvaluateOptions
 from labwright.events.scored import Scored, open_scored
-from labwright.events.scores import open_scores
+from labwright.events.scores import open_scores, pack_of
 from labwright.runs import sections
 from labwright.runs.publish import write_json
 from labwright.runs.run import Run
@@ -75,7 +75,7 @@ def finish(job: Job[EvaluateOptions]) -> Figures:
     made = [_headlines(run, figures, counts, job.options)]
     for name in names:
         made += json.loads(job.run.output(f"{TABLES}/{name}.json").read_text(encoding="utf-8"))["sections"]
-    mark = mark_of(Pack.open(Run.open(run.inputs["pack"]).output(PACK)).attributes["files"])
+    mark = mark_of(Pack.open(pack_of(run).output(PACK)).attributes["files"])
     for training in trainings(run):
         made += epochs_page(job, training, mark)
     if (plotted := job.run.output("plots")).is_dir():

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from labwright.events import score_files
 from labwright.events.findings import BadFile
 from labwright.events.recipe import MergeOptions
-from labwright.events.scores import COUNT, DESCRIPTION, MEMBERS, Means, Scores, base_columns, columns
-from labwright.events.union import Union, objections, pack_of, union
+from labwright.events.scores import COUNT, DESCRIPTION, MEMBERS, Means, Scores, base_columns, columns, pack_of
+from labwright.events.union import Union, objections, union
 from labwright.runs import sections
 from labwright.runs.errors import StudyError
 from labwright.runs.publish import remove, write_json
@@ -100,7 +100,7 @@ def _put_together(job: Job[MergeOptions]) -> dict[str, Any]:
     options: MergeOptions = job.options
     found = union(job.inputs)
     first, name = found.scores[0], _name(options, found)
-    pack = pack_of(first)
+    pack = pack_of(first.run)
     # Names of parts sort by row.
     pieces = [np.load(job.run.output(f"{PIECES}/{part}.npy"), mmap_mode="r") for part in sorted(job.results())]
     blocks = score_files.Blocks(pieces, columns(first.objective, first.classes))

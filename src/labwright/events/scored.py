@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from labwright.events.load import PackedEvents, load
 from labwright.events.losses import BLIND
-from labwright.events.scores import Scores, open_scores
+from labwright.events.scores import Scores, open_scores, pack_of
 from labwright.runs.errors import DataError
 from labwright.runs.run import Run
 
@@ -67,7 +67,7 @@ def open_scored(folder: Path, unblind: bool = False) -> Scored:
     """
     run = Run.open(folder)
     scores = open_scores(run)
-    packed = load(Run.open(run.inputs["pack"]))
+    packed = load(pack_of(run))
     if scores.n != packed.n or scores.classes != packed.classes:
         raise DataError(
             f"there are scores of {scores.n:,} events and classes {', '.join(scores.classes)}; "

@@ -236,6 +236,21 @@ class Scores:
         return Columns(self.run.output(f"{MEMBERS}/{one.name}.parquet"))
 
 
+def pack_of(run: Run) -> Run:
+    """The pack whose events a run of predict scored; of a run of merge that of the runs it merged.
+
+    Raises:
+        MissingError: it is not where it was.
+    """
+    for name, folder in run.inputs.items():
+        if name == "pack":
+            return Run.open(folder)
+        # Any of the merged runs will do: they have one pack.
+        if (folder / "step.json").is_file() and (below := Run.open(folder)).step in ("predict", "merge"):
+            return pack_of(below)
+    raise MissingError("the pack that was scored is not there", where=run.name, todo="Copy the runs that this one was made from as well.")
+
+
 def open_scores(run: Run) -> Scores:
     """The scores that a run of predict or merge left.
 

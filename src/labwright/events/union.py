@@ -10,7 +10,6 @@ from labwright.data.findings import Finding
 from labwright.events.findings import finding
 from labwright.events.folds import Folding, Member
 from labwright.events.scores import Scores, open_scores
-from labwright.runs.errors import MissingError
 from labwright.runs.run import Run
 from labwright.study.messages import listed
 
@@ -50,27 +49,6 @@ def union(runs: Mapping[str, Run]) -> Union:
     scores = tuple(open_scores(run) for _, run in sorted(runs.items()))
     members = [(one, place) for place, some in enumerate(scores) for one in some.members]
     return Union(scores, tuple(sorted(members, key=lambda pair: _order(pair[0]))))
-
-
-def pack_of(scores: Scores) -> Run:
-    """The pack whose events were scored.
-
-    Raises:
-        MissingError: its run is not where the scores' run says.
-    """
-    waiting = [scores.run]
-    while waiting:
-        run = waiting.pop()
-        for name, folder in run.inputs.items():
-            if not (folder / "step.json").is_file():
-                if name == PACK:
-                    raise MissingError("the pack that was scored is not there", where=str(folder), todo="Copy it there, or pack again.")
-                continue
-            one = Run.open(folder)
-            if one.step == PACK:
-                return one
-            waiting.append(one)
-    raise MissingError("the run does not say which pack it scored", where=scores.run.name, todo="Run predict again.")
 
 
 def objections(found: Union) -> Iterator[Finding]:
