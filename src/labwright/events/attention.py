@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch._C._functorch import is_functorch_wrapped_tensor
 
 from labwright.events import attention_loops as loops
+from labwright.events.compiled import array, looped
 from labwright.events.pair_features import pair_places, square_indices
 
 FORBIDDEN = -1e9
@@ -79,7 +79,7 @@ class _Products(torch.autograd.Function):
 
     @staticmethod
     def forward(known: Tensor, query: Tensor, value: Tensor, among: bool) -> Tensor:
-        if not _looped(query):
+        if not looped(query):
             return products(known, query, value, among)
         score = query.new_empty(*query.shape[:2], query.shape[3], value.shape[3], query.shape[4])
         loops.products(*map(_rows, (known, query, value)), _places(score, among), _rows(score))
@@ -95,7 +95,7 @@ class _Products(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         query, value = ctx.saved_tensors
         score = gradients[0].unflatten(2, (query.shape[3], value.shape[3]))
-        if not _looped(query):
+        if not (looped(query) and looped(score)):
             return (*products_back(score, query, value, ctx.among), None)
         into = score.new_zeros(*score.shape[:2], ctx.pairs, score.shape[4]), torch.zeros_like(query), torch.zeros_like(value)
         loops.products_back(*map(_rows, (score, query, value)), _places(score, ctx.among), *map(_rows, into))
@@ -108,7 +108,7 @@ class _Mixed(torch.autograd.Function):
     @staticmethod
     def forward(weight: Tensor, pair: Tensor, value: Tensor, among: bool) -> Tensor:
         weight = weight.unflatten(2, (-1, value.shape[3]))
-        if not _looped(weight):
+        if not looped(weight):
             return mixture(weight, pair, value, among)
         result = value.new_zeros(*value.shape[:3], weight.shape[2], value.shape[4])
         loops.mixture(*map(_rows, (weight, pair, value)), _places(weight, among), _rows(result))
@@ -123,7 +123,7 @@ class _Mixed(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         weight, pair, value = ctx.saved_tensors
         weight = weight.unflatten(2, (-1, value.shape[3]))
-        if _looped(weight):
+        if looped(weight) and looped(gradients[0]):
             into = torch.zeros_like(weight), torch.zeros_like(pair), torch.zeros_like(value)
             loops.mixture_back(*map(_rows, (gradients[0], weight, pair, value)), _places(weight, ctx.among), *map(_rows, into))
         else:
@@ -168,15 +168,9 @@ def mixture_back(result: Tensor, weight: Tensor, pair: Tensor, value: Tensor, am
     return into_weight, torch.stack(into_pair, 2), torch.stack(into_value, 2)
 
 
-def _looped(tensor: Tensor) -> bool:
-    """Whether the loops can see its numbers; a gradient that ``vmap`` maps over has none to show."""
-    return tensor.device.type == "cpu" and not is_functorch_wrapped_tensor(tensor)
-
-
 def _rows(tensor: Tensor) -> NDArray[Any]:
     """Ghost batches and heads as one axis."""
-    array: NDArray[Any] = tensor.detach().contiguous().flatten(0, 1).numpy()
-    return array
+    return array(tensor, -1, *tensor.shape[2:])
 
 
 def _places(scores: Tensor, among: bool) -> NDArray[np.int64]:

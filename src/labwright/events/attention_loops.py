@@ -1,24 +1,25 @@
 """The products of attention as compiled loops over small rows, which stay in the first cache; ``attention`` has the same in tensors.
 
-Arrays are C-contiguous floats: scores and weights (n, queries, values, events), queries and values (n, features, pixels, events), pairs
-(n, features, pairs, events), n being ghost batches and heads. ``place`` (queries, values) tells where a pair stands among the pairs, below 0 for
-a pixel with itself, which is left out.
+Arrays are C-contiguous floats: scores and weights (n, queries, values, events), queries and values (n, features, pixels, events),
+pairs (n, features, pairs, events), n being ghost batches and heads. ``place`` (queries, values) tells where a pair stands among the
+pairs, below 0 for a pixel with itself, which is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from labwright.events.compiled import compiled
 
 Floats = NDArray[Any]
 Places = NDArray[np.int64]
 
 
-def _products(known: Floats, query: Floats, value: Floats, place: Places, score: Floats) -> None:
+@compiled
+def products(known: Floats, query: Floats, value: Floats, place: Places, score: Floats) -> None:
     batches, features, queries, events = query.shape
     for n in range(batches):
         for q in range(queries):
@@ -37,7 +38,8 @@ def _products(known: Floats, query: Floats, value: Floats, place: Places, score:
                         into[e] += one[e] * other[e]
 
 
-def _products_back(
+@compiled
+def products_back(
     gradient: Floats, query: Floats, value: Floats, place: Places, into_known: Floats, into_query: Floats, into_value: Floats
 ) -> None:
     batches, features, queries, events = query.shape
@@ -57,7 +59,8 @@ def _products_back(
                         into_other[e] += slope[e] * one[e]
 
 
-def _mixture(weight: Floats, pair: Floats, value: Floats, place: Places, result: Floats) -> None:
+@compiled
+def mixture(weight: Floats, pair: Floats, value: Floats, place: Places, result: Floats) -> None:
     batches, features, queries, events = result.shape
     for n in range(batches):
         for q in range(queries):
@@ -72,7 +75,8 @@ def _mixture(weight: Floats, pair: Floats, value: Floats, place: Places, result:
                         into[e] += share[e] * (one[e] + other[e])
 
 
-def _mixture_back(
+@compiled
+def mixture_back(
     gradient: Floats, weight: Floats, pair: Floats, value: Floats, place: Places, into_weight: Floats, into_pair: Floats, into_value: Floats
 ) -> None:
     batches, features, queries, events = gradient.shape
@@ -91,15 +95,3 @@ def _mixture_back(
                         into_one[e] += through
                         into_other[e] += through
                         into_share[e] += slope[e] * (one[e] + other[e])
-
-
-def _compiled(function: Callable[..., None]) -> Callable[..., None]:
-    options = {"nogil": True, "fastmath": {"contract"}}
-    try:
-        made: Callable[..., None] = numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # numba finds no folder that it can write
-        made = numba.njit(**options)(function)
-    return made
-
-
-products, products_back, mixture, mixture_back = map(_compiled, (_products, _products_back, _mixture, _mixture_back))

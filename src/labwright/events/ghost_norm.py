@@ -10,8 +10,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import silu
+
+from labwright.events import ghost_loops as loops
+from labwright.events.compiled import array, looped
 
 EPSILON = 1e-5
 """Added to a variance before its root is taken."""
@@ -96,7 +100,7 @@ def normalised_linear(
             count = pixels.new_full((ghosts, 1), norm.taps * width * events)
         else:
             count = norm.taps * present.sum((2, 3)).clamp_min(1.0)
-        result, statistics = _LiveLinear.apply(pixels, weight, bias, count, norm.taps)
+        result, statistics = _LiveLinear.apply(pixels, weight[None], bias[None], count, norm.taps)
         norm.statistics = torch.lerp(norm.statistics, statistics.mean(0), norm.momentum)
         return result
     mean, spread = norm.statistics.repeat(1, norm.taps)
@@ -105,25 +109,35 @@ def normalised_linear(
     return torch.baddbmm(bias[:, None], (weight / spread).expand(ghosts, -1, -1), centred).unflatten(2, (width, events))
 
 
+def _over_members(info: Any, dims: tuple[int | None, ...], *inputs: Any) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
+    """The rule of ``torch.func.vmap``: ghost batches of all members side by side, a row of weights for each member."""
+    *tensors, taps = inputs
+    folded = [
+        (one.expand(info.batch_size, *one.shape) if dim is None else one.movedim(dim, 0)).flatten(0, 1)
+        for one, dim in zip(tensors, dims[:-1], strict=True)
+    ]
+    result, statistics = _LiveLinear.apply(*folded, taps)
+    return (result.unflatten(0, (info.batch_size, -1)), statistics.unflatten(0, (info.batch_size, -1))), (0, 0)
+
+
 class _LiveLinear(torch.autograd.Function):
     """The live case with its derivative by hand: autograd would walk over the pixels twice as often.
 
     Mean and spread are folded into the matrix of each ghost batch, so that the normalised pixels are never written. What the derivative
-    needs of them follows from its own small product with the pixels.
+    needs of them follows from its own small product with the pixels. Weights are (members, outputs, taps · inputs), biases
+    (members, outputs): the ghost batches of a member stand side by side.
     """
 
-    generate_vmap_rule = True
+    vmap = staticmethod(_over_members)
 
     @staticmethod
     def forward(pixels: Tensor, weight: Tensor, bias: Tensor, count: Tensor, taps: int) -> tuple[Tensor, Tensor]:
-        flat = pixels.flatten(2)
-        mean = _over_taps(flat.sum(2), taps) / count
-        squares = _over_taps(torch.linalg.vector_norm(flat, dim=2).square(), taps) / count
-        spread = torch.addcmul(squares, mean, mean, value=-1).clamp_min(0.0).add(EPSILON).sqrt()
-        folded = weight / _each_tap(spread, taps)[:, None]
-        shift = torch.baddbmm(bias[:, None], folded, _each_tap(mean, taps)[:, :, None], alpha=-1)
-        result = torch.baddbmm(shift, folded, flat).view(len(pixels), len(weight), *pixels.shape[2:])
-        return result, torch.stack((mean, spread), 1)
+        if not looped(pixels):
+            return live_linear(pixels, weight, bias, count, taps)
+        statistics = pixels.new_empty(len(pixels), 2, pixels.shape[1] // taps)
+        result = pixels.new_empty(len(pixels), weight.shape[1], *pixels.shape[2:])
+        loops.linear(_rows(pixels), *map(array, (weight, bias, count)), EPSILON, taps, array(statistics), _rows(result))
+        return result, statistics
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -135,20 +149,54 @@ class _LiveLinear(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         pixels, weight, count, statistics = ctx.saved_tensors
-        taps = ctx.taps
-        gradient, flat = gradients[0].flatten(2), pixels.flatten(2)
-        mean, inverse = _each_tap(statistics[:, 0], taps), _each_tap(statistics[:, 1].reciprocal(), taps)
-        into_bias = gradient.sum(2)
-        # Product with the normalised pixels.
-        into_weight = torch.baddbmm(torch.bmm(gradient, flat.mT), into_bias[:, :, None], mean[:, None], alpha=-1) * inverse[:, None]
-        # Mean and spread depend on the pixels as well: two numbers for each ghost batch and feature.
-        by_mean = _each_tap(_over_taps(into_bias @ weight, taps) / count, taps)
-        by_spread = _each_tap(_over_taps((weight * into_weight).sum(1), taps) / count, taps)
-        slope = by_spread * inverse.square()
-        level = torch.addcmul(slope * mean, by_mean, inverse, value=-1)
-        into_pixels = torch.baddbmm(level[:, :, None], (weight * inverse[:, None]).mT, gradient)
-        into_pixels = torch.addcmul(into_pixels, slope[:, :, None], flat, value=-1)
-        return into_pixels.view(pixels.shape), into_weight.sum(0), into_bias.sum(0), None, None
+        if gradients[0] is None:
+            return (None,) * 5
+        if not looped(gradients[0]) or not looped(pixels):
+            return (*live_linear_back(gradients[0], pixels, weight, count, statistics, ctx.taps), None, None)
+        into = torch.empty_like(pixels, memory_format=torch.contiguous_format), torch.zeros_like(weight), weight.new_zeros(weight.shape[:2])
+        loops.linear_back(
+            _rows(gradients[0]), _rows(pixels), *map(array, (weight, count, statistics)), ctx.taps, _rows(into[0]), *map(array, into[1:])
+        )
+        return (*into, None, None)
+
+
+def live_linear(pixels: Tensor, weight: Tensor, bias: Tensor, count: Tensor, taps: int) -> tuple[Tensor, Tensor]:
+    """The live case in tensors: result, and statistics (ghosts, 2, inputs)."""
+    flat = pixels.flatten(2)
+    weight, bias = (one.repeat_interleave(len(pixels) // len(one), 0) for one in (weight, bias))
+    mean = _over_taps(flat.sum(2), taps) / count
+    squares = _over_taps(torch.linalg.vector_norm(flat, dim=2).square(), taps) / count
+    spread = torch.addcmul(squares, mean, mean, value=-1).clamp_min(0.0).add(EPSILON).sqrt()
+    folded = weight / _each_tap(spread, taps)[:, None]
+    shift = torch.baddbmm(bias[:, :, None], folded, _each_tap(mean, taps)[:, :, None], alpha=-1)
+    result = torch.baddbmm(shift, folded, flat).view(len(pixels), weight.shape[1], *pixels.shape[2:])
+    return result, torch.stack((mean, spread), 1)
+
+
+def live_linear_back(
+    gradient: Tensor, pixels: Tensor, weight: Tensor, count: Tensor, statistics: Tensor, taps: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What a gradient of the result of ``live_linear`` means for pixels, weight and bias."""
+    members = len(weight)
+    weight = weight.repeat_interleave(len(pixels) // members, 0)
+    gradient, flat = gradient.flatten(2), pixels.flatten(2)
+    mean, inverse = _each_tap(statistics[:, 0], taps), _each_tap(statistics[:, 1].reciprocal(), taps)
+    into_bias = gradient.sum(2)
+    # Product with the normalised pixels.
+    into_weight = torch.baddbmm(torch.bmm(gradient, flat.mT), into_bias[:, :, None], mean[:, None], alpha=-1) * inverse[:, None]
+    # Mean and spread depend on the pixels as well: two numbers for each ghost batch and feature.
+    by_mean = _each_tap(_over_taps(torch.bmm(into_bias[:, None], weight)[:, 0], taps) / count, taps)
+    by_spread = _each_tap(_over_taps((weight * into_weight).sum(1), taps) / count, taps)
+    slope = by_spread * inverse.square()
+    level = torch.addcmul(slope * mean, by_mean, inverse, value=-1)
+    into_pixels = torch.baddbmm(level[:, :, None], (weight * inverse[:, None]).mT, gradient)
+    into_pixels = torch.addcmul(into_pixels, slope[:, :, None], flat, value=-1)
+    return into_pixels.view(pixels.shape), *(one.unflatten(0, (members, -1)).sum(1) for one in (into_weight, into_bias))
+
+
+def _rows(pixels: Tensor) -> NDArray[Any]:
+    """(ghosts, features, all pixels of all events)."""
+    return array(pixels, *pixels.shape[:2], -1)
 
 
 def active(pixels: Tensor, present: Tensor | None) -> Tensor:
