@@ -176,7 +176,7 @@ def _which(options: PredictOptions) -> Which:
 
 
 @lru_cache(maxsize=1)
-def _loaded(folder: Path, which: Which) -> Models:
+def _loaded(folder: Path, which: Which, written_ns: int) -> Models:
     """The models, read once by each worker for all its parts."""
     models = load_models(folder, which)
     for one in models.description["members"]:
@@ -192,7 +192,8 @@ def _loaded(folder: Path, which: Which) -> Models:
 def _models(job: Job[PredictOptions]) -> Models:
     folder = _folder(job.options, job.inputs)
     assert folder is not None
-    return _loaded(folder, _which(job.options))
+    description = folder / "model.json"
+    return _loaded(folder, _which(job.options), description.stat().st_mtime_ns if description.is_file() else 0)
 
 
 def _same_classes(models: Models, pack: Run) -> None:
