@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,10 +14,11 @@ import numpy as np
 import pyarrow.parquet as parquet
 import pytest
 
+from labwright.events import merge
 from labwright.events.folds import Member
 from labwright.events.friends import load as load_friend
 from labwright.events.scores import open_scores
-from labwright.runs.errors import DataError, LabwrightError, MissingError, StudyError
+from labwright.runs.errors import DataError, Exit, LabwrightError, MissingError, StudyError
 from labwright.runs.publish import manifest
 from labwright.runs.run import Run
 from tests.events.scored import models, scored_run
@@ -158,3 +162,100 @@ def test_merged_scores_are_evaluated_in_place_of_predicted_ones(study: Path, pac
     run = conducted(study, f"merge.from={places}", "evaluate.formats=[]", step="evaluate", runs=tmp_path)
     assert {one.split("-")[0] for one in run.inputs} == {"merge"}
     assert run.figures()["auc"] == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.slow
+def test_an_exception_in_a_worker_ends_the_run_at_once_and_the_rest_is_reused(study: Path, pack: Run, tmp_path: Path) -> None:
+    source = scored_run(tmp_path, pack, models("0"))
+    sets = [f"merge.from={source.folder}", "merge.rows_per_chunk=300", "merge.workers=2", "run.on.threads=1"]
+    words = ["-m", "labwright", "run", str(study), "--step", "merge", "--runs", str(tmp_path), "--quiet"]
+    words += [word for one in sets for word in ("--set", one)]
+
+    def labwright(fault: str = "") -> subprocess.CompletedProcess[str]:
+        path = os.pathsep.join(filter(None, sys.path))
+        environment = {**os.environ, "PYTHONPATH": path, "LABWRIGHT_FAULT": fault}
+        return subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+    # Each worker dies as it publishes its second part.
+    killed = labwright("output:before-rename@2")
+    assert killed.returncode == Exit.FAULT, killed.stderr
+    assert "worker process was killed" in killed.stderr
+    (folder,) = tmp_path.glob("merge-*")
+    parts = [part["id"] for part in json.loads((folder / "parts.json").read_text())]
+    finished = set(Run.open(folder).part_figures())
+    assert 0 < len(finished) < len(parts)
+    # What a model said is unreadable now, as when a disk fails.
+    member = source.output("members/random3.0-f1-s0.parquet")
+    whole = member.read_bytes()
+    done = json.loads((source.folder / "done.json").read_text())
+    member.write_bytes(whole[:4] + bytes(len(whole) - 8) + whole[-4:])
+    (source.folder / "done.json").write_text(json.dumps({**done, "output": manifest(source.output())}))
+    broken = labwright()
+    assert broken.returncode == Exit.DATA
+    assert "random3.0-f1-s0" in broken.stderr
+    failed = [record for record in Run.open(folder).records("failed") if "random3.0-f1-s0" in record["reason"]]
+    assert {record["part"] for record in failed} == set(parts) - finished
+    assert not (folder / "done.json").exists()
+    member.write_bytes(whole)
+    (source.folder / "done.json").write_text(json.dumps(done))
+    assert labwright().returncode == Exit.DONE
+    run = Run.open(folder)
+    assert run.state() == "done"
+    assert not run.output("pieces").exists()
+    begun = [record["part"] for record in run.records("begin")]
+    assert all(begun.count(part) == 1 for part in finished)
+    want = open_scores(source)
+    for name in want.columns:
+        np.testing.assert_array_equal(open_scores(run).columns[name], want.columns[name])
+
+
+def test_a_fault_of_ours_in_a_worker_leaves_its_traceback_in_the_journal(
+    study: Path, pack: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = scored_run(tmp_path, pack, models("0"))
+    monkeypatch.setattr(merge.Means, "columns", lambda self: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        merged(study, tmp_path, [source])
+    (folder,) = tmp_path.glob("merge-*")
+    (end,) = Run.open(folder).records("end")
+    assert end["code"] == Exit.FAULT
+    log = "".join(path.read_text() for path in (folder / "journal").glob("*.log"))
+    assert "ZeroDivisionError" in log
+    assert "in work" in log
+    monkeypatch.undo()
+    assert merged(study, tmp_path, [source]).state() == "done"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "partial"), [("random", "false"), ("modulo", "true")])
+def test_three_trainings_of_an_offset_each_make_the_scores_of_one_training_of_three(
+    kind: str, partial: str, study: Path, pack: Run, tmp_path: Path
+) -> None:
+    small = {
+        "epochs": 1,
+        "batch_size": 64,
+        "network": {"kind": "hcr", "width": 4, "attention": False},
+        "ghost": {"batches": 4, "epochs": [1]},
+        "members": "apart",
+        "accelerator": "cpu",
+    }
+    sets = [f"train.{name}={json.dumps(value)}" for name, value in small.items()]
+    sets += [f"train.folds.kind={kind}", f"pack.from={pack.folder}", f"predict.partial={partial}"]
+    runs = {}
+    for offsets in ("0-2", "0", "1", "2"):
+        own = [*sets, f"train.folds.offsets={offsets}"]
+        conducted(study, *own, step="train", runs=tmp_path)
+        runs[offsets] = conducted(study, *own, step="predict", runs=tmp_path)
+    have = open_scores(merged(study, tmp_path, [runs[number] for number in "012"]))
+    want = open_scores(runs["0-2"])
+    assert set(have.columns["n_models"]) == {3 if kind == "random" else 1}
+    for name in want.columns:
+        np.testing.assert_array_equal(have.columns[name], want.columns[name], err_msg=name)
+    assert "EVT052" in {code for code, *_ in _refusal(study, tmp_path, [runs["0"], runs["0-2"]])}
+
+
+def _refusal(study: Path, folder: Path, runs: Sequence[Run]) -> list[tuple[str, str, str]]:
+    before = set(folder.glob("merge-*"))
+    refused(study, folder, runs, DataError)
+    (made,) = set(folder.glob("merge-*")) - before
+    return codes(Run.open(made))

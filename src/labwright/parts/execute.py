@@ -155,7 +155,8 @@ def _complete(run: Run) -> bool:
 
 
 def _workers(run: Run, asked: int | None) -> int:
-    return (int(run.description["machine"]["workers"]) if asked is None else asked) or machine.usable_cores()
+    own = int(run.options.get("workers") or 0)  # of a step that has such an option
+    return own or (int(run.description["machine"]["workers"]) if asked is None else asked) or machine.usable_cores()
 
 
 def _job(
