@@ -49,6 +49,11 @@ class Blocks:
     def __len__(self) -> int:
         return int(self._starts[-1])
 
+    def scored(self) -> NDArray[np.bool_]:
+        """Which rows have a score, (n,)."""
+        place = self.names.index(COUNT)
+        return np.concatenate([one[:, place] > 0 for one in self.arrays])
+
     def columns(self, values: Floats) -> dict[str, NDArray[Any]]:
         """(n, columns) → by name."""
         found: dict[str, NDArray[Any]] = {name: np.ascontiguousarray(values[:, place]) for place, name in enumerate(self.names)}
@@ -72,15 +77,15 @@ class Places(NamedTuple):
     sources: list[Source]
     file: NDArray[np.uint16]
     row: NDArray[np.int64]
-    index: NDArray[np.int64]
-    """The packed row; by file and row."""
+    packed: NDArray[np.int64]
+    """Row of the pack. All three are by file and row."""
 
     def of(self, source: int, start: int, stop: int) -> NDArray[np.int64]:
         """Of rows of a file, int64 (stop − start,); −1 for those that were not packed."""
         begin, end = np.searchsorted(self.file, [source, source + 1])
         first, last = begin + np.searchsorted(self.row[begin:end], [start, stop])
         found = np.full(stop - start, -1)
-        found[self.row[first:last] - start] = self.index[first:last]
+        found[self.row[first:last] - start] = self.packed[first:last]
         return found
 
 
@@ -182,5 +187,5 @@ def write_friends(
     branches = [count if column == COUNT else column for column in blocks.names]
     document = friend_files.document(name, branches, where.sources, planned, formats[0], job.run.fingerprint)
     write_json(job.run.output(f"{FRIENDS}/{name}.json"), document, "output")
-    having = np.bincount(where.file[blocks.gather(where.index)[COUNT] > 0], minlength=len(where.sources)).tolist()
+    having = np.bincount(where.file[blocks.scored()[where.packed]], minlength=len(where.sources)).tolist()
     return [{"file": one.name, "rows": one.entries, "scored": scored} for one, scored in zip(where.sources, having, strict=True)]
