@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from labwright.data.packs import Pack
-from labwright.events import pages
+from labwright.events import calibration_page, closure, pages
 from labwright.events.bind import PACK
 from labwright.events.epochs_page import epochs_page
 from labwright.events.pages import Page
@@ -20,6 +20,7 @@ from labwright.events.recipe import EvaluateOptions
 from labwright.events.scored import Scored, open_scored
 from labwright.events.scores import open_scores, pack_of
 from labwright.runs import sections
+from labwright.runs.errors import DataError
 from labwright.runs.publish import write_json
 from labwright.runs.run import Run
 from labwright.study.step import Figures, Job, Part
@@ -29,13 +30,16 @@ Make = Callable[[Job[EvaluateOptions], Scored], Page]
 
 
 def _closed(job: Job[EvaluateOptions], scored: Scored) -> Page:
-    from labwright.events import closure
-
-    figures, made = closure.report(job, scored.packed, scored.scores)
+    try:
+        figures, made = closure.report(job, scored.packed, scored.scores)
+    except DataError as error:
+        # Scores that close nothing are scores all the same: the rest of the page tells why.
+        job.say(f"no closure: {error}")
+        return Page({}, [sections.text("FvT closure", f"There is none: {error}")], {})
     return Page(dict(figures), list(made), {})
 
 
-MAKERS: Mapping[str, Make] = {"curves": pages.told_apart, "calibration": pages.meant, "slices": pages.sliced, "closure": _closed}
+MAKERS: Mapping[str, Make] = {"curves": pages.told_apart, "calibration": calibration_page.meant, "slices": pages.sliced, "closure": _closed}
 
 
 def scores_run(inputs: Mapping[str, Run]) -> Run:

@@ -1,15 +1,13 @@
-"""What the evaluation shows: areas and curves, scores by class, calibration and confusion, slices; as figures, sections and plots."""
+"""What the evaluation shows of contests: areas, curves, scores by class, slices; as figures, sections and plots."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from labwright.events import contests, plots, slices
-from labwright.events.calibration import Reliability, confusion, reliability
 from labwright.events.contests import Contest, Outcome, plain
 from labwright.events.histograms import Regular, histogram
 from labwright.events.plots import Curve
@@ -22,8 +20,9 @@ from labwright.study.step import Job
 GROUPS = {"main": "roc", "one against the rest": "roc_classes", "pairs of classes": "roc_pairs"}
 """Title of each group of contests and name of its plot."""
 DIAGONAL = {"by chance": Curve([0, 1], [0, 1], look="reference")}
-STRAIGHT = "as it should be"
 SIDES = ("positives", "negatives", "sum_positive", "sum_negative")
+MOST_LINES = 6
+"""Of a plot in a file; as many colours as are told apart."""
 SAME_AREA = 1e-9
 LEAST_TPR = 0.05
 """Below so few positives a rejection is of no use and unsteady."""
@@ -38,11 +37,8 @@ class Page(NamedTuple):
     """All of it as numbers, for whoever draws it again."""
 
 
-def _weighing(options: EvaluateOptions) -> str:
+def weighing(options: EvaluateOptions) -> str:
     return "events weighted" if options.weighted else "events counted alike"
-
-
-# ---- Areas and curves ----
 
 
 def told_apart(job: Job[EvaluateOptions], scored: Scored) -> Page:
@@ -56,8 +52,8 @@ def told_apart(job: Job[EvaluateOptions], scored: Scored) -> Page:
         job.progress(number, len(wanted), "evaluate: curves")
         outcomes.append(contests.play(scored, contest, options, job.seed))
     rows = [contests.as_json(one) for one in outcomes]
-    made = [_areas(rows, options), *(_curves(job, scored, title, outcomes) for title in GROUPS), _rejection(job, scored, outcomes)]
-    made.append(_distributions(job, scored, wanted[0]))
+    made = [_areas(rows, options), *(_curves(job, scored, title, outcomes) for title in GROUPS)]
+    made += [_pairs(job, scored, outcomes), _rejection(job, scored, outcomes), _distributions(job, scored, wanted[0])]
     return Page(_figures(rows, options), [one for one in made if one is not None], {"contests": rows})
 
 
@@ -74,7 +70,7 @@ def _areas(rows: Sequence[Mapping[str, Any]], options: EvaluateOptions) -> secti
     words = ["AUC", "from", "to", "unweighted", "positives", "negatives", "Σw positive", "Σw negative"]
     words += [f"kept at {rate:g}" for rate in contests.RATES]
     method = "DeLong's" if options.interval == "delong" else f"that of {options.bootstrap} resamplings (Poisson bootstrap)"
-    note = f"{_weighing(options).capitalize()}; AUC exact, ties by half; from … to: 95 % interval, {method}. ‘Kept at 0.01’: share of the "
+    note = f"{weighing(options).capitalize()}; AUC exact, ties by half; from … to: 95 % interval, {method}. ‘Kept at 0.01’: share of the "
     note += "positives where one in a hundred negatives is left. A score is p(positive) / (p(positive) + p(negative)), "
     note += "and only events of the classes named take part."
     if negative := sum(row["negative_weights"] for row in rows[:1]):
@@ -95,22 +91,42 @@ def _curves(job: Job[EvaluateOptions], scored: Scored, group: str, outcomes: Seq
     if group == "main" and first.curve_alike and abs(first.alike.value - first.auc.value) > SAME_AREA:
         lines[f"{first.contest.name}, unweighted: {first.alike.value:.4f}"] = first.curve_alike
     kept = {name: curve for name, curve in lines.items() if curve}
-    figure = plots.lines(
-        {name: Curve(curve.fpr, curve.tpr) for name, curve in kept.items()} | DIAGONAL,
-        title="ROC",
-        x="share of negatives left",
-        y="share of positives kept",
-        mark=plots.mark_of(scored.packed.files),
-        x_limits=(0, 1),
-        y_limits=(0, 1),
-        notes=[_weighing(job.options)],
-    )
-    plots.publish(job, GROUPS[group], figure, job.options.formats)
-    title = "ROC" if group == "main" else f"ROC: {group}"
-    series = {name: contests.points(curve) for name, curve in kept.items()} | {"by chance": [(0.0, 0.0), (1.0, 1.0)]}
-    return sections.curves(
-        title, series, x="share of negatives left", y="share of positives kept", dashed=list(DIAGONAL), note="Behind each name its AUC."
-    )
+    axes = {"x": "share of negatives left", "y": "share of positives kept"}
+    names = list(kept)
+    for number, start in enumerate(range(0, len(names), MOST_LINES)):
+        figure = plots.lines(
+            {name: Curve(kept[name].fpr, kept[name].tpr) for name in names[start : start + MOST_LINES]} | DIAGONAL,
+            title=_title(group),
+            **axes,
+            mark=plots.mark_of(scored.packed.files),
+            x_limits=(0, 1),
+            y_limits=(0, 1),
+            notes=[weighing(job.options)],
+        )
+        plots.publish(job, GROUPS[group] + (f"_{number + 1}" if number else ""), figure, job.options.formats)
+    series = {name: contests.points(curve) for name, curve in kept.items()} | {name: [(0.0, 0.0), (1.0, 1.0)] for name in DIAGONAL}
+    return sections.curves(_title(group), series, **axes, dashed=list(DIAGONAL), note="Behind each name its AUC.")
+
+
+def _title(group: str) -> str:
+    return "ROC" if group == "main" else f"ROC: {group}"
+
+
+def _pairs(job: Job[EvaluateOptions], scored: Scored, outcomes: Sequence[Outcome]) -> sections.Section | None:
+    """The areas of all pairs as a matrix."""
+    names = list(scored.classes)
+    values = np.full((len(names), len(names)), np.nan)
+    for one in outcomes:
+        if one.contest.group == "pairs of classes":
+            places = [names.index(*side) for side in (one.contest.positive, one.contest.negative)]
+            values[places[0], places[1]] = values[places[1], places[0]] = one.auc.value
+    if np.isnan(values).all():
+        return None
+    mark = plots.mark_of(scored.packed.files)
+    axes: dict[str, Any] = {"x": "told from", "y": "class", "columns": names, "rows": names, "colour": "AUC"}
+    figure = plots.heatmap(values, title="pairs of classes", **axes, mark=mark, text=".3f", limits=(0.5, 1.0))
+    plots.publish(job, "pairs", figure, job.options.formats)
+    return sections.heat("AUC of pairs of classes", names, names, plain(values.tolist()), x="told from", y="class")
 
 
 def _rejection(job: Job[EvaluateOptions], scored: Scored, outcomes: Sequence[Outcome]) -> sections.Section | None:
@@ -125,7 +141,7 @@ def _rejection(job: Job[EvaluateOptions], scored: Scored, outcomes: Sequence[Out
     axes = {"x": "share of positives kept", "y": "rejection of negatives, 1 / share left"}
     curves = {name: Curve(*line) for name, line in lines.items()}
     mark = plots.mark_of(scored.packed.files)
-    figure = plots.lines(curves, title="rejection", **axes, mark=mark, log_y=True, x_limits=(0, 1), notes=[_weighing(job.options)])
+    figure = plots.lines(curves, title="rejection", **axes, mark=mark, log_y=True, x_limits=(0, 1), notes=[weighing(job.options)])
     plots.publish(job, "rejection", figure, job.options.formats)
     series = {
         name: [(float(f"{x:.5g}"), float(f"{y:.5g}")) for x, y in zip(*(axis.tolist() for axis in line), strict=True)]
@@ -156,78 +172,11 @@ def _distributions(job: Job[EvaluateOptions], scored: Scored, main: Contest) -> 
     return sections.curves("Score by class", series, **axes, steps=True, log_y=True)
 
 
-# ---- Calibration ----
-
-
-def meant(job: Job[EvaluateOptions], scored: Scored) -> Page:
-    """Reliability of the first contest and of each class, and the confusion of classes."""
-    options = job.options
-    rows = np.flatnonzero(scored.compared)
-    weight = scored.weight[rows] if options.weighted else np.ones(len(rows))
-    main = contests.contests(scored.scores.objective, scored.classes, options.positive)[0]
-    groups: dict[str, tuple[str, ...]] = {"+".join(main.positive): main.positive}
-    if len(scored.classes) > 2:
-        together = main.positive if scored.scores.objective == "svb" else tuple(name for name in ("d4", "t4") if name in scored.classes)
-        groups = {"+".join(together): together, **{name: (name,) for name in scored.classes}}
-    found: dict[str, Reliability] = {}
-    for name, classes in groups.items():
-        p, there = scored.share(classes)[rows].clip(0.0, 1.0), scored.of_class(classes)[rows]
-        found[name] = reliability(p, there, weight, bins=options.bins, resamples=options.bootstrap, seed=job.seed)
-    first = next(iter(found.values()))
-    figures = {"ece": first.ece, "ece_low": first.ece_low, "ece_high": first.ece_high}
-    made, matrix = [_calibration(job, scored, found), _errors(found, options)], _confusion(job, scored)
-    data = {name: {field: np.asarray(value).tolist() for field, value in one._asdict().items()} for name, one in found.items()}
-    return Page(plain(figures), [*made, matrix[0]], plain({"calibration": data, "confusion": matrix[1]}))
-
-
-def _calibration(job: Job[EvaluateOptions], scored: Scored, found: Mapping[str, Reliability]) -> sections.Section:
-    curves, series = {}, {}
-    for name, one in found.items():
-        known = ~np.isnan(one.found) & ~np.isnan(one.low)
-        columns = [column[known] for column in (one.said, one.found, one.low, one.high)]
-        curves[name] = Curve(*columns, look="points")
-        series[name] = list(zip(*(column.tolist() for column in columns[:2]), strict=True))
-    axes = {"x": "probability said", "y": "share found"}
-    straight = {STRAIGHT: Curve([0, 1], [0, 1], look="reference")}
-    mark, notes = plots.mark_of(scored.packed.files), [f"{_weighing(job.options)}, 95 % intervals"]
-    figure = plots.lines(curves | straight, title="calibration", **axes, mark=mark, x_limits=(0, 1), y_limits=(0, 1), notes=notes)
-    plots.publish(job, "calibration", figure, job.options.formats)
-    note = f"Means of bins of equal width, {_weighing(job.options)}: true only for the mixture of classes that the weights make."
-    return sections.curves("Calibration", series | {STRAIGHT: [(0.0, 0.0), (1.0, 1.0)]}, **axes, dashed=[STRAIGHT], note=note)
-
-
-def _errors(found: Mapping[str, Reliability], options: EvaluateOptions) -> sections.Section:
-    rows = [[name, *plain([one.ece, one.ece_low, one.ece_high, one.ece_chance])] for name, one in found.items()]
-    note = f"Mean distance of share found and probability said, over bins; 95 % interval of {options.bootstrap} resamplings. "
-    note += "‘By chance’ is what true probabilities would show with so many events."
-    return sections.table("Expected calibration error", ["of", "error", "from", "to", "by chance"], rows, note)
-
-
-def _confusion(job: Job[EvaluateOptions], scored: Scored) -> tuple[sections.Section, dict[str, Any]]:
-    rows = np.flatnonzero(scored.compared)
-    weight = scored.weight[rows] if job.options.weighted else np.ones(len(rows))
-    sums, counts = confusion(scored.p[rows], scored.label[rows], weight)
-    total = sums.sum(axis=1, keepdims=True)
-    shares = np.where(total > 0, sums / np.where(total > 0, total, 1.0), math.nan)
-    names = list(scored.classes)
-    if np.isfinite(shares).any():
-        mark = plots.mark_of(scored.packed.files)
-        axes: dict[str, Any] = {"x": "taken for", "y": "is", "columns": names, "rows": names, "colour": "share of the class"}
-        figure = plots.heatmap(shares, title="confusion", **axes, mark=mark, text=".2f", limits=(0.0, 1.0))
-        plots.publish(job, "confusion", figure, job.options.formats)
-    note = f"Share of each class, {_weighing(job.options)}, by the class of the greatest probability."
-    section = sections.heat("Confusion", names, names, plain(shares.tolist()), x="taken for", y="is", note=note)
-    return section, {"classes": names, "sums": sums.tolist(), "events": counts.tolist(), "shares": shares.tolist()}
-
-
-# ---- Slices ----
-
-
 def sliced(job: Job[EvaluateOptions], scored: Scored) -> Page:
     """The first contest in each slice."""
     wanted = contests.contests(scored.scores.objective, scored.classes, job.options.positive)
     rows = slices.table(scored, wanted, job.options, job.seed)
     columns = ["slice", "contest", "auc", "auc_low", "auc_high", *SIDES, "note"]
     words = ["slice", "contest", "AUC", "from", "to", "positives", "negatives", "Σw positive", "Σw negative", "note"]
-    note = f"{_weighing(job.options).capitalize()}, 95 % intervals. Regions overlap."
+    note = f"{weighing(job.options).capitalize()}, 95 % intervals. Regions overlap."
     return Page({}, [sections.table("By slice", words, [[row[name] for name in columns] for row in rows], note)], {"slices": rows})
