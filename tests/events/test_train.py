@@ -191,3 +191,11 @@ def test_what_would_be_trained_is_told_beforehand(together: Run) -> None:
     assert "3 members of hcr, svb" in lines[0]
     assert "batches of 1024 to 16384 events" in lines[1]
     assert lines[2] == "classes: B 900, S 700"
+
+
+def test_joules_are_counted_once_however_many_parts_there_are(apart: Run) -> None:
+    done = apart.done()
+    assert done is not None
+    used = [row["joules"] for row in apart.energy() if row["joules"] is not None]
+    assert done["figures"]["parts"] > 1
+    assert done["figures"]["joules"] is None or 0 < done["figures"]["joules"] <= sum(used) + 1e-6

@@ -6,6 +6,7 @@ listed, and does not change what is learnt.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -34,12 +35,11 @@ from labwright.runs import sections
 from labwright.runs.errors import DataError, MissingError
 from labwright.runs.publish import write_json
 from labwright.runs.run import Run
-from labwright.study.step import Figures, Job, Part, RawFile
+from labwright.study.step import Figures, Job, Machine, Part, RawFile
 
 GROUP = "members-"
 """Before first and last + 1 in the id of a part with several members."""
 SHARED = ("epochs", "precision", "device", "threads")
-SUMMED = ("train_seconds", "joules")
 
 
 @lru_cache(maxsize=1)
@@ -89,6 +89,7 @@ def parts(job: Job[TrainOptions]) -> list[Part]:
             f"{found['seconds_apart']:.0f} s apart by a short measurement"
         )
         mode = found["mode"]
+        most = found["stack"]
     size = most if mode == "together" else 1
     return [_part(models, start, min(start + size, len(models))) for start in range(0, len(models), size)]
 
@@ -137,6 +138,10 @@ def work(job: Job[TrainOptions], part: Part) -> Figures:
     events = _events(job.inputs["pack"].folder)
     rows = rows_of(events, members(options), options)
     models = members_of(options, part.id)
+    if len(models) < len(members(options)):
+        # Parts work side by side, and there are more of them than of cores, or nearly.
+        job = copy.copy(job)
+        job.machine = Machine(threads=1, workers=job.machine.workers)
     task = EventsTask(job, events, rows, models, part, _start(options, models))
     # What is done by member is none of the loop's business; the last stage is epochs like others.
     own = options.model_copy(update={"clip_norm": None, "start_from": None, "epochs": options.epochs + options.finetune.epochs})
@@ -194,7 +199,7 @@ def finish(job: Job[TrainOptions]) -> Figures:
         write_epochs(path, {name: epochs[name] for name in order})
     with job.output("metrics.csv") as path:
         write_metrics(job.run, path)
-    figures = _figures(results, table)
+    figures = _figures(results, table, job.run.energy())
     made = [*training_sections(job.run, figures), _members_section(table)]
     write_json(job.run.output("report.json"), {"sections": made}, "report")
     return figures
@@ -214,11 +219,14 @@ def _chosen(options: TrainOptions, series: Mapping[str, Any]) -> int:
     return int(np.nanargmax(values) if options.select.mode == "max" else np.nanargmin(values))
 
 
-def _figures(results: Mapping[str, Mapping[str, Any]], table: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Of all members: means of their bests; seconds and joules of all parts, whose seconds may have passed side by side."""
+def _figures(results: Mapping[str, Mapping[str, Any]], table: Sequence[Mapping[str, Any]], energy: Sequence[Mapping[str, Any]]) -> Figures:
+    """Of all members: means of their bests; seconds of all parts, which may have passed side by side; joules of the run.
+
+    A part's own joules count all that its process has used so far, also for parts before it.
+    """
     first = next(iter(results.values()))
     together = {part: _size(part) for part in results}
-    used = {name: [one[name] for one in results.values()] for name in SUMMED}
+    joules = [row["joules"] for row in energy if row["joules"] is not None]
     known = {name: [one[name] for one in table if one[name] is not None] for name in ("best_loss", "best_auc")}
     return {
         "members": len(table),
@@ -227,7 +235,8 @@ def _figures(results: Mapping[str, Mapping[str, Any]], table: Sequence[Mapping[s
         **{name: first[name] for name in SHARED},
         "parameters": first["parameters"] // next(iter(together.values())),
         "events_trained": sum(one["items_seen"] * together[part] for part, one in results.items()),
-        **{name: None if None in values else sum(values) for name, values in used.items()},
+        "train_seconds": sum(one["train_seconds"] for one in results.values()),
+        "joules": sum(joules) if joules else None,
         "reproducible": all(one["reproducible"] for one in results.values()),
     }
 
