@@ -43,6 +43,17 @@ to leave a frame out is one way to mend the data."""
 EVENT_ASIDE = """
 What is bad (events, rows of a file, or the file) is set aside and the rest goes on."""
 
+OF_SCORES = "**Error**: the step stops (exit code 65) and leaves no scores."
+SCORES = {
+    "EVT040": ("pack-0123456789", "467 of 700 events lie in folds that have no model; there are modulo3-f0-s0"),
+    "EVT050": ("predict-89abcdef01", "pack-0123456789, pack-23456789ab: it scored other events"),
+    "EVT051": ("predict-89abcdef01", "predict-0123456789 has svb of B, S; predict-89abcdef01 has fvt of d4, d3"),
+    "EVT052": ("predict-89abcdef01", "random3.0-f1-s0 is in predict-0123456789, predict-89abcdef01"),
+    "EVT053": ("predict-89abcdef01", "fold 0, 2 of 3 of random3.1, seed 0, has no model in any run"),
+    "EVT054": ("predict-89abcdef01", "300 models would score each event, more than 255"),
+}
+"""Of the codes that predict and merge refuse with: place and text."""
+
 
 def pages() -> dict[str, str]:
     """File name → text: a page for each code, and ``README.md`` with the list of them."""
@@ -76,11 +87,12 @@ def _index(groups: dict[str, dict[str, Code]]) -> str:
 
 
 def _page(code: Code, example: Finding, aside: str) -> str:
+    means = SEVERITIES[code.severity] + (aside if code.severity == "error" else "")
     return f"""# {code.code}: {code.title}
 
 {NOTE}
 
-{SEVERITIES[code.severity]}{aside if code.severity == "error" else ""}
+{OF_SCORES if code.code in SCORES else means}
 
 ## Why it matters
 
@@ -110,6 +122,7 @@ def _of_cells() -> Iterator[Finding]:
 def _of_events() -> Iterator[Finding]:
     """One finding of each code of the events recipe: the line that the hostile corpus asks for, which a test compares with what comes."""
     yield EVENTS["EVT037"].at("train", "700 events to train on, batches of 1,024")
+    yield from (EVENTS[code].at(place, text) for code, (place, text) in SCORES.items())
     for case in EVENTS_CORPUS:
         if case.expect_text:
             code, _, rest = case.expect_text.partition(" ")
