@@ -2,7 +2,8 @@
 
 Adam and its like work number by number, so that one optimiser over the stack is k optimisers. What is not number by number, the
 norm that gradients are clipped to and the learning rate, is done here by rows: before the step each member's gradient is scaled, and
-after it each member keeps as much of its step as its rate is of the common one, which is exact as a step is linear in the rate.
+where rates differ each member keeps, after it, as much of its step as its rate is of the common one, which is exact as a step is
+linear in the rate.
 """
 
 from __future__ import annotations
@@ -102,6 +103,7 @@ def by_member(
     """
     before: dict[str, Tensor] = {}
     rates: list[float] = []
+    common: list[float] = []
 
     def learning() -> dict[str, nn.Parameter]:
         return {name: parameter for name, parameter in stack.network.named_parameters() if parameter.grad is not None}
@@ -110,7 +112,12 @@ def by_member(
     def begin(*_: Any) -> None:
         rates[:] = factors()
         own, fixed = learning(), set(frozen())
-        before.update({name: one.clone() for name, one in own.items() if name in fixed or any(rate != 1.0 for rate in rates)})
+        apart = any(rate != rates[0] for rate in rates)
+        before.update({name: one.clone() for name, one in own.items() if name in fixed or apart})
+        common[:] = [group["lr"] for group in optimizer.param_groups]
+        if not apart:
+            for group in optimizer.param_groups:
+                group["lr"] *= rates[0]
         if clip_norm is not None and own:
             clip(list(own.values()), clip_norm)
 
@@ -125,6 +132,8 @@ def by_member(
                 share = _column(torch.tensor(rates, dtype=old.dtype, device=old.device), old)
                 parameter.copy_(torch.where(share == 1.0, parameter, old + share * (parameter - old)))
         before.clear()
+        for group, rate in zip(optimizer.param_groups, common, strict=True):
+            group["lr"] = rate
 
     optimizer.register_step_pre_hook(begin)
     optimizer.register_step_post_hook(end)

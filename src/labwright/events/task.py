@@ -137,7 +137,7 @@ class EventsTask:
 
     def optimizer(self, options: Any, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """That of the options, with rate and clipping by member."""
-        made = schedules.optimizer(options, parameters)
+        made = schedules.optimizer(options, parameters, fused=True)
         by_member(made, self._stack, self._factors, self._frozen, self.options.clip_norm)
         return made
 
