@@ -18,6 +18,7 @@ from labwright.events.table import EventTable
 from labwright.runs.errors import DataError, MissingError
 from labwright.testing.trees import events, write_root
 from tests.events.trees import read_all, source, write_parquet
+from tests.watch.made import run_folder
 
 ROWS = 30
 SCORES = np.linspace(-1, 1, ROWS)
@@ -204,3 +205,38 @@ def test_a_document_that_is_none_says_what_it_has(tmp_path: Path) -> None:
         listed("friends/friend.json@@FVT")
     with pytest.raises(MissingError, match="cannot be read"):
         listed("friends/no.json")
+
+
+@pytest.mark.parametrize("place", ["output/friends", "friends"])
+def test_the_folder_of_a_run_stands_for_the_friend_in_it(tmp_path: Path, place: str) -> None:
+    options = study(tmp_path)
+    run = tmp_path / "predict-0123456789"
+    (run / place).parent.mkdir(parents=True)
+    (tmp_path / "friends").rename(run / place)
+    (run / place / "friend.json").rename(run / place / "FvT.json")
+    content = json.loads((run / place / "FvT.json").read_text())
+    (run / place / "FvT.json").write_text(json.dumps(content["FvT"]))
+    group = options.groups[1].model_copy(update={"friends": (run.name,)})
+    found = read(options.model_copy(update={"groups": (options.groups[0], group)}))
+    assert np.allclose(found.extra["FvT"], SCORES)
+
+
+def test_a_folder_without_a_friend_or_with_several_is_refused(tmp_path: Path) -> None:
+    options = study(tmp_path)
+    group = options.groups[1].model_copy(update={"friends": ("run",)})
+    options = options.model_copy(update={"groups": (options.groups[0], group)})
+    (tmp_path / "run" / "friends").mkdir(parents=True)
+    with pytest.raises(MissingError, match="there is no friend in this folder"):
+        listing(options)
+    for name in ("FvT", "SvB"):
+        (tmp_path / "run" / "friends" / f"{name}.json").write_text("{}")
+    with pytest.raises(MissingError, match="several friends here: FvT.json"):
+        listing(options)
+
+
+def test_the_run_has_to_be_done(tmp_path: Path) -> None:
+    options = study(tmp_path)
+    run_folder(tmp_path / "run", step="predict")
+    group = options.groups[1].model_copy(update={"friends": ("run",)})
+    with pytest.raises(MissingError, match="not done"):
+        listing(options.model_copy(update={"groups": (options.groups[0], group)}))

@@ -20,8 +20,10 @@ import awkward as ak
 from labwright.events.addresses import document, placed
 from labwright.events.files import Columns, Tree, opened
 from labwright.events.findings import BadFile
-from labwright.runs.errors import DataError
+from labwright.runs.errors import DataError, MissingError
 from labwright.runs.remote import is_remote
+from labwright.runs.run import Run
+from labwright.study.messages import listed
 
 
 class Piece(NamedTuple):
@@ -135,14 +137,17 @@ def joined(tree: Tree, friends: Sequence[Friend]) -> Joined:
 
 
 def load(spec: str, base: Path) -> Friend:
-    """A friend by its document, ``friend.json@@FvT``.
+    """A friend by its document, ``friend.json@@FvT``, or by the folder of the run that wrote it.
 
     Raises:
-        MissingError: no such file or key.
+        MissingError: no such file or key, or a run without a friend, or one that is not done.
         DataError: it is not the document of a friend.
     """
-    content = document(spec, base)
-    place = placed(spec.partition("@@")[0], base)
+    given, at, keys = spec.partition("@@")
+    place = placed(given, base)
+    if not is_remote(place) and Path(place).is_dir():
+        place = str(_document_in(Path(place)))
+    content = document(place + at + keys, base)
     folder = Path(place).parent
     if isinstance(content, dict) and "data" not in content and len(content) == 1:
         content = next(iter(content.values()))
@@ -177,6 +182,17 @@ def described(name: str, branches: Sequence[str], data: Sequence[tuple[Mapping[s
         "branches": list(branches),
         "data": [[dict(target), [dict(piece) for piece in pieces]] for target, pieces in data],
     }
+
+
+def _document_in(folder: Path) -> Path:
+    """The one document in a run of predict or merge, or in what was exported of it."""
+    if (folder / "step.json").is_file() and (state := Run.open(folder).state()) != "done":
+        raise MissingError(f"the run is {state}, not done", where=str(folder), todo="Run it to its end first.")
+    found = sorted([*folder.glob("output/friends/*.json"), *folder.glob("friends/*.json")])
+    if len(found) != 1:
+        there = f"there are several friends here: {listed(path.name for path in found)}" if found else "there is no friend in this folder"
+        raise MissingError(there, where=str(folder), todo="Name a run of predict or merge, or the friend's document.")
+    return found[0]
 
 
 def _piece(entry: Mapping[str, Any], place: str) -> Piece:

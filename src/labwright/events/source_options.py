@@ -22,7 +22,8 @@ class GroupOptions(Options):
     lists: tuple[str, ...] = option(())
     """Lists of files in YAML or JSON: `datasets.yml@@datasets.TTToHadronic.UL18.picoAOD.files`."""
     friends: tuple[str, ...] = option(())
-    """Friend trees that hold further columns of the same rows: `friend.json@@HCR_input`."""
+    """Friend trees that hold further columns of the same rows: a document, `friend.json@@HCR_input`, or the run of predict or merge that
+    wrote one."""
 
 
 class JetsOptions(Options):
