@@ -40,8 +40,8 @@ def test_bad_trees_become_a_finding_and_good_events_are_packed(
 
 
 def test_every_code_that_reading_packing_and_checking_give_has_a_case() -> None:
-    of_training = {"EVT037"}
-    assert {case.expect_code for case in CORPUS if case.expect_text} == set(CATALOGUE) - of_training
+    later = {"EVT037", "EVT040", *(f"EVT05{number}" for number in range(5))}
+    assert {case.expect_code for case in CORPUS if case.expect_text} == set(CATALOGUE) - later
 
 
 def test_a_file_that_is_not_there_is_missing_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
