@@ -21,9 +21,9 @@ from labwright.events.auc import bootstrap, delong
 
 FOLDS = 5
 HIDDEN = 48
-EPOCHS = 12
-BATCH_EVENTS = 512
-LEARNING_RATE = 3e-3
+EPOCHS = 8
+BATCH_EVENTS = 1024
+LEARNING_RATE = 5e-3
 CLIP = 6.0
 """Standard deviations from which on a feature is the same for all events."""
 Real = NDArray[np.float64]

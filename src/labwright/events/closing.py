@@ -6,7 +6,7 @@ data: that is the same statement without negative weights.
 Out-of-fold scores of the very events that were trained on are nearly, and not quite, independent of them: what fluctuates up in one fold is
 learnt for the others. An independent sample is free of it.
 
-Nobody looks at four-tag data of the signal region, except where the truth is known, in a toy.
+A toy knows the ratio that FvT has to find; then FvT is graded event by event, too.
 """
 
 from __future__ import annotations
@@ -101,11 +101,6 @@ class Closed:
     def chi2_per_ndf(self) -> float:
         """Of all variables together; they share events, so that this is no test of its own."""
         return sum(one.chi2 for one in self.after.values()) / max(1, sum(one.ndf for one in self.after.values()))
-
-
-def open_regions(packed: PackedEvents) -> tuple[str, ...]:
-    """The sideband; the signal region too where the truth is known."""
-    return ("SB", "SR") if TRUE in columns(packed) else ("SB",)
 
 
 def closed(packed: PackedEvents, fvt: Real, region: str, names: Sequence[str], *, bins: int, resamples: int, seed: int) -> Closed | None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from labwright.events import plots
-from labwright.events.closing import FVT, Closed, Drawn, closed, open_regions
+from labwright.events.closing import FVT, Closed, Drawn, closed
 from labwright.events.histograms import Histogram
 from labwright.events.load import PackedEvents
 from labwright.events.plots import Counts, Curve
@@ -20,7 +20,7 @@ NAMES = {"SB": "Sideband", "SR": "Signal region"}
 
 
 def report(job: Job[EvaluateOptions], packed: PackedEvents, scores: Scores) -> tuple[Figures, list[sections.Section]]:
-    """Close the sideband, and the signal region of a toy.
+    """Close the sideband and, where it is to be unblinded, the signal region.
 
     Returns:
         Figures by name, each of which ends in its region, and sections for the page; their plots lie in ``output/plots``.
@@ -29,16 +29,16 @@ def report(job: Job[EvaluateOptions], packed: PackedEvents, scores: Scores) -> t
     unscored = int(np.count_nonzero(np.isnan(fvt) & packed.labelled.numpy()))
     options, mark = job.options, plots.mark_of(packed.files)
     figures: dict[str, Any] = {"fvt_unscored": unscored}
-    made, opened = [], open_regions(packed)
-    for region in opened:
+    made = []
+    for region in ("SB", "SR") if options.unblind else ("SB",):
         one = closed(packed, fvt, region, options.variables, bins=options.bins, resamples=options.bootstrap, seed=job.seed)
         if one is None:
             made.append(sections.text(NAMES[region], "There are no three-tag or no four-tag data in this region."))
             continue
         figures |= figures_of(one)
         made += [_headlines(one, unscored), _variables(one), _counts(one), _tails(one), *_pictures(job, one, mark)]
-    if "SR" not in opened:
-        made.append(sections.text(NAMES["SR"], "Its four-tag data stay unseen: this pack does not know the true ratio."))
+    if not options.unblind:
+        made.append(sections.text(NAMES["SR"], "Its four-tag data stay unseen; `evaluate.unblind: true` shows them."))
     return figures, made
 
 

@@ -199,7 +199,9 @@ def stacked(
         below.stairs(one.values / safe, edges, color=colour, linestyle="--", linewidth=1.6)
     if points is not None:
         name, one = points
-        centres, error = (edges[1:] + edges[:-1]) / 2, np.sqrt(one.variances)
+        # Nothing is drawn where there is nothing.
+        centres = np.where(one.variances > 0, (edges[1:] + edges[:-1]) / 2, np.nan)
+        error = np.sqrt(one.variances)
         dots = {"fmt": "o", "color": "black", "markersize": 4.5, "linewidth": 1.2}
         above.errorbar(centres, one.values, error, label=name, **dots)
         below.errorbar(centres, one.values / safe, error / safe, **dots)
@@ -211,9 +213,9 @@ def stacked(
     below.set_ylabel("ratio to sum", loc="center", fontsize="small")
     above.tick_params(labelbottom=False)
     above.set_ylabel(y)
-    above.set_yscale("log" if log_y else "linear")
     highest = float(np.max(total.values, initial=0.0))
     if highest > 0:
+        above.set_yscale("log" if log_y else "linear")
         least = float(np.min(total.values[total.values > 0]))
         above.set_ylim((0.3 * least, 30 * highest) if log_y else (0.0, 1.45 * highest))
     _titled(above, title, mark)
@@ -253,7 +255,8 @@ def heatmap(
         np.arange(count + 1) - 0.5 if name else np.asarray(ticks, np.float64)
         for name, ticks, count in zip(named, (rows, columns), values.shape, strict=True)
     ]
-    low, high = limits or (float(np.nanmin(values)), float(np.nanmax(values)))
+    finite = values[np.isfinite(values)]
+    low, high = limits or ((float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0))
     mesh = axes.pcolormesh(places[1], places[0], values, cmap="cividis", vmin=low, vmax=high, rasterized=values.size > 10_000)
     bar = figure.colorbar(mesh, ax=axes)
     bar.set_label(colour)
