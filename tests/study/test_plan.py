@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -207,3 +208,19 @@ def test_a_named_run_that_changed_since_is_refused(desk: Desk) -> None:
     (folder / "output" / "weight.txt").write_text("0.123456789012345678"[: len((folder / "output" / "weight.txt").read_text())])
     with pytest.raises(DataError, match="does not fit its manifest"):
         desk.plan(f"mean.from={folder}", steps=["mean"])
+
+
+def test_several_files_and_what_they_expand_to_plan_the_same_runs(desk: Desk) -> None:
+    cache = desk.folder / "cache.yaml"
+    cache.write_text(
+        "parameters: {letters: {type: int, help: least letters of a word}, tag: {type: text, default: none}}\n"
+        "count: {letters: '${letters}'}\nsum: {title: '${tag}'}\n"
+    )
+    words = [desk.path, cache, "--param", "letters=2", "--param", "tag=test", "--set", "fit.rounds=5"]
+    flat = desk.folder / "flat.yaml"
+    flat.write_text(desk.labwright("expand", *map(str, words)).stdout)
+    plans = [json.loads(desk.labwright("plan", *map(str, given), "--json").stdout) for given in (words, [flat])]
+    assert [(one["step"], one["fingerprint"]) for one in plans[0]] == [(one["step"], one["fingerprint"]) for one in plans[1]]
+    assert desk.labwright("run", *map(str, words), "--quiet").returncode == 0
+    done = json.loads(desk.labwright("run", str(flat), "--json").stdout)["runs"]
+    assert [one["fresh"] for one in done] == [False] * len(done)

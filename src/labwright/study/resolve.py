@@ -53,7 +53,7 @@ def resolve(paths: Sequence[Path | str], *, sets: Sequence[str] = (), params: Se
         paths: study files, merged in order; a folder stands for the ``study.yaml`` in it. The first one's folder is the
             study's.
         sets: ``a.b=value`` each, over what the files say.
-        params: ``name=value`` each, over the defaults of the study's parameters.
+        params: ``name=value`` each, over the defaults of the study's parameters; ``file:name=value`` for one of several files.
 
     Raises:
         MissingError: a study file is not there.
@@ -72,8 +72,8 @@ def resolve(paths: Sequence[Path | str], *, sets: Sequence[str] = (), params: Se
         tree = _merged(tree, later, sections)
 
     block = tree.value.get("parameters")
-    declared = typed.declare(block, params, path.parent, mistakes)
-    names = {name for one in trees for name in typed.used(_without_parameters(one))}
+    declared = typed.declare(block, params, path.parent, mistakes, _labels(files))
+    names = {label: set(typed.used(_without_parameters(one))) for label, one in zip(_labels(files), trees, strict=True)}
     typed.unused(declared, block, names, mistakes)
     wrong_uses: list[Mistake] = []
     tree = typed.substitute(_without_parameters(tree), declared, wrong_uses)
@@ -102,7 +102,7 @@ def resolve(paths: Sequence[Path | str], *, sets: Sequence[str] = (), params: Se
     if recipe.check:
         refuse((Mistake(_origin(option, origins, files[0]), option, what) for option, what in recipe.check(built)), str(files[0]))
     said = frozenset(step.name for step in recipe.steps if step.optional and (node := tree.value.get(step.name)) and node.value)
-    return Study(path, path.parent, recipe, built, run, declared.values, origins, taken, said)
+    return Study(path, path.parent, recipe, built, run, declared.told(), origins, taken, said)
 
 
 def _labels(files: Sequence[Path]) -> list[str]:
