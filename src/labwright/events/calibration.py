@@ -63,7 +63,8 @@ def reliability(p: NDArray[Any], member: NDArray[np.bool_], weight: Floats, *, b
         said, found = (np.where(total[0] > 0, one / total[0], np.nan) for one in total[1:][::-1])
     low, high = np.full(bins, np.nan), np.full(bins, np.nan)
     known = ~np.isnan(found) & ~np.isnan(share).all(axis=0)
-    low[known], high[known] = np.nanquantile(share[:, known], (0.025, 0.975), axis=0)
+    if known.any():
+        low[known], high[known] = np.nanquantile(share[:, known], (0.025, 0.975), axis=0)
     spread = np.sqrt(np.bincount(place, (weight * (member - p)) ** 2, bins))
     whole = float(weight.sum())
     errors = _error(again)

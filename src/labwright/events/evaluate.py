@@ -110,8 +110,8 @@ def _headlines(run: Run, figures: Mapping[str, Any], counts: Mapping[str, int], 
             low, high = figures[f"{name}_low"], figures[f"{name}_high"]
             method = f"{low:.4f} to {high:.4f}, 95 %" if low is not None and high is not None else "no interval"
             items.append(sections.figure(words, figures[name], method=method))
-    words = {"shown": "events", "unlabelled": "of no class", "unscored": "without a score", "blinded": "blinded"}
-    items += [sections.figure(word, counts[name], note="left out" if name != "shown" else "") for name, word in words.items()]
+    words = {"compared": "events compared", "unlabelled": "of no class", "unscored": "without a score", "blinded": "blinded"}
+    items += [sections.figure(word, counts[name], note="left out" if name != "compared" else "") for name, word in words.items()]
     items.append(sections.figure("of negative weight", counts["negative_weights"], note="with their sign"))
     note = f"Scores of {run.name}, each by models that never saw the event."
     if counts["blinded"] or (open_scores(run).objective == "fvt" and not options.unblind):

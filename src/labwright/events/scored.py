@@ -68,11 +68,20 @@ def open_scored(folder: Path, unblind: bool = False) -> Scored:
     run = Run.open(folder)
     scores = open_scores(run)
     packed = load(pack_of(run))
+    return joined(packed, scores, unblind)
+
+
+def joined(packed: PackedEvents, scores: Scores, unblind: bool = False) -> Scored:
+    """Events with their scores, row by row; ``unblind`` shows four-tag data of FvT's signal region too.
+
+    Raises:
+        DataError: the scores are not those of these events.
+    """
     if scores.n != packed.n or scores.classes != packed.classes:
         raise DataError(
             f"there are scores of {scores.n:,} events and classes {', '.join(scores.classes)}; "
             f"the pack has {packed.n:,} and {', '.join(packed.classes)}",
-            where=str(folder),
+            where=str(scores.run.folder),
             todo="Run predict again.",
         )
     p = np.stack([scores.columns[f"p_{name}"] for name in scores.classes], axis=1)
@@ -93,6 +102,7 @@ def open_scored(folder: Path, unblind: bool = False) -> Scored:
         "unscored": int(np.count_nonzero(of_class & ~known)),
         "blinded": int(np.count_nonzero(of_class & known & blind)),
         "shown": int(np.count_nonzero(shown)),
+        "compared": int(np.count_nonzero(shown & compared)),
         "negative_weights": int(np.count_nonzero(shown & (packed.weight.numpy() < 0))),
     }
     return Scored(packed, scores, p, label, packed.weight.numpy().astype(np.float64), shown, compared & shown, counts)
