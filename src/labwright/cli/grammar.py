@@ -61,7 +61,13 @@ PLACE = Argument(
     "place", "study file, folder of a study, folder of runs, or one run; the current folder by default", "PLACE", "place", times="?"
 )
 SET = Argument("--set", "set an option, such as train.epochs=5", "OPTION=VALUE", "option", times="*")
-PARAM = Argument("--param", "set a parameter of the study, such as data=/elsewhere", "NAME=VALUE", "parameter", times="*")
+PARAM = Argument(
+    "--param",
+    "set a parameter of the study, such as data=/elsewhere; with several files FILE:NAME=VALUE sets it in one",
+    "NAME=VALUE",
+    "parameter",
+    times="*",
+)
 RUNS = Argument("--runs", "where run folders lie, instead of what the study says", "DIR", "folder")
 RUN = Argument(
     "--run", "take this run for its step instead of the planned one (name, beginning of a name, or path)", "RUN", "run", times="*"
