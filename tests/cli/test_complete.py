@@ -128,7 +128,9 @@ def test_sites_come_from_every_folder_that_is_searched(study: Path, tmp_path: Pa
 
 @pytest.mark.usefixtures("listed")
 def test_export_takes_weights_of_a_run_or_jobs_of_a_study() -> None:
-    assert offered("export", "") == ["weights", "data/", "runs/", "study.yaml"]
+    assert offered("export", "") == ["weights", "results", "data/", "runs/", "study.yaml"]
+    assert offered("export", "results", "tr") == ["train-0123456789"]
+    assert offered("export", "results", "train-0123456789", "--to", "r") == ["runs/"]
     assert offered("export", "weights", "tr") == ["train-0123456789"]
     assert offered("export", "weights", "train-0123456789", "--to", "r") == ["runs/"]
     assert offered("export", "study.yaml", "--to", "") == ["sbatch", "condor", "dagman"]
