@@ -230,7 +230,7 @@ def test_a_folder_without_a_friend_or_with_several_is_refused(tmp_path: Path) ->
         listing(options)
     for name in ("FvT", "SvB"):
         (tmp_path / "run" / "friends" / f"{name}.json").write_text("{}")
-    with pytest.raises(MissingError, match="several friends here: FvT.json"):
+    with pytest.raises(MissingError, match=r"several friends here: FvT\.json"):
         listing(options)
 
 

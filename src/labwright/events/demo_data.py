@@ -6,8 +6,8 @@ from pathlib import Path
 
 from labwright.events.toy import write_toy
 
-EVENTS, SEED = 20_000, 1
-"""Three-tag multijet events of the toy data: a few seconds and 7 MB."""
+EVENTS, SEED = 12_000, 1
+"""Three-tag multijet events of the toy data: two seconds and 4 MB."""
 
 
 def write_demo_data(folder: Path) -> None:
