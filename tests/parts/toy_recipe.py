@@ -70,7 +70,7 @@ _From = create_model(
 )
 
 
-class MeanOptions(_From):  # type: ignore[misc, valid-type]
+class MeanOptions(_From):
     """Average several fits."""
 
     digits: int = option(3, ge=0)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, create_model, model_validator
 
@@ -250,7 +250,7 @@ class TrainOptions(FitOptions):
     """How the gradient becomes a step."""
     schedule: Schedule = option(Constant())
     """How the learning rate changes beside `rates`, which multiplies it: a warm-up, for example."""
-    precision: Literal["fp32"] = option("fp32")  # type: ignore[assignment]
+    precision: Literal["fp32"] = option("fp32")
     """Number format; networks this small gain nothing from fewer bits."""
     select: Select = option(Select(metric="loss", mode="min"))
     """Which validation figure picks the best epoch of each member: `loss` or `auc`."""
@@ -297,24 +297,21 @@ class PredictOptions(Options):
 
 
 # `from` is a word of Python's own, so that no class body can hold it.
-_From = create_model(
-    "_From",
-    __base__=Options,
-    **{
-        "from": (
-            tuple[Path, ...],
-            option(
-                (),
-                effect=False,
-                description="Runs of predict or merge: run folders, names below `runs`, patterns such as `runs/predict-*`, or folders "
-                "of studies for all that is done there.",
-            ),
-        )
-    },
-)
+_FROM: dict[str, Any] = {
+    "from": (
+        tuple[Path, ...],
+        option(
+            (),
+            effect=False,
+            description="Runs of predict or merge: run folders, names below `runs`, patterns such as `runs/predict-*`, or folders "
+            "of studies for all that is done there.",
+        ),
+    )
+}
+_From = create_model("_From", __base__=Options, **_FROM)
 
 
-class MergeOptions(_From):  # type: ignore[misc, valid-type]
+class MergeOptions(_From):
     """Mean and spread of the scores of several trainings on one pack: of tags, of rows of a sweep. What it merges stays as it is."""
 
     name: str = option("")

@@ -107,7 +107,7 @@ def _send(shelf: Shelf, run: Run, place: str, files: Mapping[str, File], manifes
             progress.update(number + 1, len(files) + 1, sent=len(sent))
     finally:
         progress.close()
-    return Exported(run.name, place, len(files) + 1, len(sent), sum((files | {MANIFEST: manifest})[name].size for name in sent))
+    return Exported(run.name, place, len(files) + 1, len(sent), sum({**files, MANIFEST: manifest}[name].size for name in sent))
 
 
 def _refuse(run: Run) -> None:
