@@ -43,14 +43,15 @@ class _Ranked(NamedTuple):
     """Events by place of their score among the scores that occur."""
 
     place: NDArray[np.int64]
-    count: int
+    distinct: int
     """Different scores."""
     positive: NDArray[np.bool_]
     weight: Floats
 
     def area(self, weight: Floats) -> tuple[float, Floats, Floats]:
         """A; and by place, as shares of the other side's weight, the negatives below and the positives above, ties by half."""
-        above, below = (np.bincount(self.place, weight * side, self.count) for side in (self.positive, ~self.positive))
+        sums = (np.bincount(self.place, weight * side, self.distinct) for side in (self.positive, ~self.positive))
+        above, below = (one.astype(np.float64, copy=False) for one in sums)
         totals = above.sum(), below.sum()
         if not (totals[0] > 0 and totals[1] > 0):
             return math.nan, above, below

@@ -70,9 +70,9 @@ def reliability(p: NDArray[Any], member: NDArray[np.bool_], weight: Floats, *, b
     errors = _error(again)
     # The mean of |x| for a normal x of this spread.
     chance = float(spread.sum() * np.sqrt(2 / np.pi) / whole) if whole > 0 else np.nan
-    ends = np.nanquantile(errors, (0.025, 0.975)).tolist() if not np.isnan(errors).all() else [np.nan, np.nan]
+    first, last = np.nanquantile(errors, (0.025, 0.975)).tolist() if not np.isnan(errors).all() else (np.nan, np.nan)
     events = np.bincount(place, minlength=bins)
-    return Reliability(said, found, low, high, events, total[0], float(_error(total[None])[0]), *ends, chance)
+    return Reliability(said, found, low, high, events, total[0], float(_error(total[None])[0]), first, last, chance)
 
 
 def _error(sums: Floats) -> Floats:
@@ -95,5 +95,6 @@ def confusion(p: NDArray[Any], label: NDArray[np.uint8], weight: Floats) -> tupl
     """
     classes = p.shape[1]
     flat = label.astype(np.int64) * classes + p.argmax(axis=1)
-    sums, counts = np.bincount(flat, weight, classes**2), np.bincount(flat, minlength=classes**2)
+    sums = np.bincount(flat, weight, classes**2).astype(np.float64, copy=False)
+    counts = np.bincount(flat, minlength=classes**2).astype(np.int64, copy=False)
     return sums.reshape(classes, classes), counts.reshape(classes, classes)

@@ -44,14 +44,14 @@ def meant(job: Job[EvaluateOptions], scored: Scored) -> Page:
     return Page(plain(figures), [*made, matrix[0]], plain({"calibration": data, "confusion": matrix[1]}))
 
 
-def _calibration(job: Job[EvaluateOptions], scored: Scored, found: Mapping[str, Reliability]) -> sections.Section:
+def _calibration(job: Job[EvaluateOptions], scored: Scored, judged: Mapping[str, Reliability]) -> sections.Section:
     curves, series = {}, {}
-    for name, one in found.items():
+    for name, one in judged.items():
         known = ~np.isnan(one.found) & ~np.isnan(one.low) & (one.events >= FEWEST_IN_BIN)
-        columns = [column[known] for column in (one.said, one.found, one.low, one.high)]
-        curves[name] = Curve(*columns, look="points")
-        series[name] = list(zip(*(column.tolist() for column in columns[:2]), strict=True))
-    axes = {"x": "probability said", "y": "share found"}
+        said, found, low, high = (column[known] for column in (one.said, one.found, one.low, one.high))
+        curves[name] = Curve(said, found, low, high, look="points")
+        series[name] = list(zip(said.tolist(), found.tolist(), strict=True))
+    axes: dict[str, Any] = {"x": "probability said", "y": "share found"}
     straight = {STRAIGHT: Curve([0, 1], [0, 1], look="reference")}
     mark, notes = plots.mark_of(scored.packed.files), [f"{weighing(job.options)}, 95 % intervals"]
     first, *others = curves

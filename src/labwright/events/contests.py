@@ -158,7 +158,8 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
     told |= {f"kept_at_{rate:g}": share for rate, share in zip(RATES, outcome.kept, strict=True)}
     told |= {"bent_points": outcome.curve.bent if outcome.curve else 0, "bent_by": outcome.curve.moved if outcome.curve else 0.0}
     told["curve"] = points(outcome.curve) if outcome.curve else None
-    return plain(told)
+    found: dict[str, Any] = plain(told)
+    return found
 
 
 def points(curve: Roc) -> list[tuple[float, float]]:

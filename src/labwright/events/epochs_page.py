@@ -88,7 +88,7 @@ def _film(
     own = [f"{member}, {events}" for member in members for events in SETS]
     names = [*(f"{events}, mean" for events in SETS), *own]
     title = f"ROC over the epochs of {training.name}"
-    axes = {"x": "share of negatives left", "y": "share of positives kept", "over": "epoch"}
+    axes: dict[str, Any] = {"x": "share of negatives left", "y": "share of positives kept", "over": "epoch"}
     note = "A click on a member's name shows it. Best weights are chosen member by member; these are of the epoch named."
     return sections.film(title, names, [float(f"{x:.4g}") for x in FPR], frames, **axes, hidden=own, note=note)
 

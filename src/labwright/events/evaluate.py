@@ -75,7 +75,7 @@ def finish(job: Job[EvaluateOptions]) -> Figures:
     run, results = scores_run(job.inputs), job.results()
     names = [name for name in MAKERS if name in results]
     counts = results[names[0]]["counts"]
-    figures = {name: value for part in names for name, value in results[part].items() if name != "counts"} | counts
+    figures: dict[str, Any] = {name: value for part in names for name, value in results[part].items() if name != "counts"} | counts
     made = [_headlines(run, figures, counts, job.options)]
     for name in names:
         made += json.loads(job.run.output(f"{TABLES}/{name}.json").read_text(encoding="utf-8"))["sections"]
@@ -110,8 +110,8 @@ def _headlines(run: Run, figures: Mapping[str, Any], counts: Mapping[str, int], 
             low, high = figures[f"{name}_low"], figures[f"{name}_high"]
             method = f"{low:.4f} to {high:.4f}, 95 %" if low is not None and high is not None else "no interval"
             items.append(sections.figure(words, figures[name], method=method))
-    words = {"compared": "events compared", "unlabelled": "of no class", "unscored": "without a score", "blinded": "blinded"}
-    items += [sections.figure(word, counts[name], note="left out" if name != "compared" else "") for name, word in words.items()]
+    notes = {"compared": "events compared", "unlabelled": "of no class", "unscored": "without a score", "blinded": "blinded"}
+    items += [sections.figure(word, counts[name], note="left out" if name != "compared" else "") for name, word in notes.items()]
     items.append(sections.figure("of negative weight", counts["negative_weights"], note="with their sign"))
     note = f"Scores of {run.name}, each by models that never saw the event."
     if counts["blinded"] or (open_scores(run).objective == "fvt" and not options.unblind):

@@ -91,7 +91,7 @@ def _curves(job: Job[EvaluateOptions], scored: Scored, group: str, outcomes: Seq
     if group == "main" and first.curve_alike and abs(first.alike.value - first.auc.value) > SAME_AREA:
         lines[f"{first.contest.name}, unweighted: {first.alike.value:.4f}"] = first.curve_alike
     kept = {name: curve for name, curve in lines.items() if curve}
-    axes = {"x": "share of negatives left", "y": "share of positives kept"}
+    axes: dict[str, Any] = {"x": "share of negatives left", "y": "share of positives kept"}
     names = list(kept)
     for number, start in enumerate(range(0, len(names), MOST_LINES)):
         figure = plots.lines(
@@ -118,8 +118,8 @@ def _pairs(job: Job[EvaluateOptions], scored: Scored, outcomes: Sequence[Outcome
     values = np.full((len(names), len(names)), np.nan)
     for one in outcomes:
         if one.contest.group == "pairs of classes":
-            places = [names.index(*side) for side in (one.contest.positive, one.contest.negative)]
-            values[places[0], places[1]] = values[places[1], places[0]] = one.auc.value
+            row, column = (names.index(side[0]) for side in (one.contest.positive, one.contest.negative))
+            values[row, column] = values[column, row] = one.auc.value
     if np.isnan(values).all():
         return None
     mark = plots.mark_of(scored.packed.files)
@@ -138,7 +138,7 @@ def _rejection(job: Job[EvaluateOptions], scored: Scored, outcomes: Sequence[Out
             lines[one.contest.name] = (one.curve.tpr[useful], 1 / one.curve.fpr[useful])
     if not lines:
         return None
-    axes = {"x": "share of positives kept", "y": "rejection of negatives, 1 / share left"}
+    axes: dict[str, Any] = {"x": "share of positives kept", "y": "rejection of negatives, 1 / share left"}
     curves = {name: Curve(*line) for name, line in lines.items()}
     mark = plots.mark_of(scored.packed.files)
     figure = plots.lines(curves, title="rejection", **axes, mark=mark, log_y=True, x_limits=(0, 1), notes=[weighing(job.options)])
@@ -163,10 +163,10 @@ def _distributions(job: Job[EvaluateOptions], scored: Scored, main: Contest) -> 
             continue
         spread = filled.variances if job.options.weighted else filled.values
         density, sigma = filled.values / total / width, np.sqrt(spread) / total / width
-        ended = [np.append(one, one[-1]) for one in (density, density - sigma, density + sigma)]
-        curves[name] = Curve(axis.edges, *ended, look="steps")
-        series[name] = [(float(x), float(f"{y:.5g}")) for x, y in zip(axis.edges, ended[0].tolist(), strict=True)]
-    axes = {"x": f"score of {main.name}", "y": "events, each class with an area of 1"}
+        ended, low, high = (np.append(one, one[-1]) for one in (density, density - sigma, density + sigma))
+        curves[name] = Curve(axis.edges, ended, low, high, look="steps")
+        series[name] = [(float(x), float(f"{y:.5g}")) for x, y in zip(axis.edges, ended.tolist(), strict=True)]
+    axes: dict[str, Any] = {"x": f"score of {main.name}", "y": "events, each class with an area of 1"}
     mark = plots.mark_of(scored.packed.files)
     plots.publish(job, "scores", plots.lines(curves, title="score by class", **axes, mark=mark, log_y=True), job.options.formats)
     return sections.curves("Score by class", series, **axes, steps=True, log_y=True)

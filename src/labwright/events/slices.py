@@ -131,4 +131,5 @@ def _row(name: str, scored: Scored, contest: Contest, options: EvaluateOptions, 
         return {**row, **none, "note": f"too few events: fewer than {options.least_events} on a side"}
     area = play(scored, contest, options, seed, among).auc
     note = "" if area.value == area.value else "the weights of a side add up to nothing or less"
-    return plain({**row, "auc": area.value, "auc_low": area.low, "auc_high": area.high, "note": note})
+    found: dict[str, Any] = plain({**row, "auc": area.value, "auc_low": area.low, "auc_high": area.high, "note": note})
+    return found
