@@ -15,8 +15,9 @@ import pyarrow.parquet as parquet
 import pytest
 
 from labwright.events import merge
-from labwright.events.folds import Member
+from labwright.events.folds import Member, scored
 from labwright.events.friends import load as load_friend
+from labwright.events.load import load
 from labwright.events.scores import open_scores
 from labwright.runs.errors import DataError, Exit, LabwrightError, MissingError, StudyError
 from labwright.runs.publish import manifest
@@ -259,3 +260,12 @@ def _refusal(study: Path, folder: Path, runs: Sequence[Run]) -> list[tuple[str, 
     refused(study, folder, runs, DataError)
     (made,) = set(folder.glob("merge-*")) - before
     return codes(Run.open(made))
+
+
+def test_foldings_of_several_words_keep_apart(study: Path, pack: Run, tmp_path: Path) -> None:
+    runs = [scored_run(tmp_path, pack, models("0", word=word)) for word in ("fold", "b", "c/d")]
+    scores = open_scores(merged(study, tmp_path, runs))
+    assert len({one.name for one in scores.members}) == 9
+    for one in scores.members:
+        index = scores.of_member(one)["index"]
+        np.testing.assert_array_equal(index, np.flatnonzero(scored(one, load(pack).identity)))

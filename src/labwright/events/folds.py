@@ -6,6 +6,8 @@ is met, and a model can be asked years later whether it has seen an event.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -19,6 +21,7 @@ from labwright.events.recipe import FoldOptions, TrainOptions
 from labwright.runs.errors import DataError, FaultError
 
 TRAIN, VALIDATE, TEST = 0, 1, 2
+USUAL_WORD: str = FoldOptions().seed
 ROLES = ("train", "validate", "test")
 RULES = {
     "modulo": "event modulo k",
@@ -42,7 +45,11 @@ class Folding:
 
     @property
     def name(self) -> str:
-        return f"{self.kind}{self.k}.{self.offset}" if self.kind == "random" else f"{self.kind}{self.k}"
+        """``modulo3``, ``random3.1``, ``random3.1.word`` of another word than the usual one; fit for the name of a file."""
+        if self.kind != "random":
+            return f"{self.kind}{self.k}"
+        word = self.seed if re.fullmatch(r"\w{1,32}", self.seed, re.ASCII) else hashlib.sha256(self.seed.encode()).hexdigest()[:8]
+        return f"{self.kind}{self.k}.{self.offset}" + ("" if self.seed == USUAL_WORD else f".{word}")
 
 
 @dataclass(frozen=True)

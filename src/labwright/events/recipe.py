@@ -304,7 +304,7 @@ _FROM: dict[str, Any] = {
             (),
             effect=False,
             description="Runs of predict or merge: run folders, names below `runs`, patterns such as `runs/predict-*`, or folders "
-            "of studies for all that is done there.",
+            "of studies for all that is done there. Which runs they are counts, where they lie does not.",
         ),
     )
 }
