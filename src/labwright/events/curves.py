@@ -41,7 +41,7 @@ def roc(score: NDArray[Any], positive: NDArray[np.bool_], weight: NDArray[Any] |
     Returns:
         None where a side has no weight, or a negative sum.
     """
-    order = np.argsort(-score, kind="stable")
+    order = np.argsort(score, kind="stable")[::-1]
     ordered = score[order]
     ends = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]), len(ordered) - 1) if len(ordered) else np.zeros(0, np.int64)
     # Sums of float32 weights would drift.

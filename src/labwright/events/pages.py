@@ -117,10 +117,10 @@ def _pairs(job: Job[EvaluateOptions], scored: Scored, outcomes: Sequence[Outcome
     names = list(scored.classes)
     values = np.full((len(names), len(names)), np.nan)
     for one in outcomes:
-        if one.contest.group == "pairs of classes":
+        if len(one.contest.positive) == len(one.contest.negative) == 1:
             row, column = (names.index(side[0]) for side in (one.contest.positive, one.contest.negative))
             values[row, column] = values[column, row] = one.auc.value
-    if np.isnan(values).all():
+    if len(names) < 3 or np.isnan(values).all():
         return None
     mark = plots.mark_of(scored.packed.files)
     axes: dict[str, Any] = {"x": "told from", "y": "class", "columns": names, "rows": names, "colour": "AUC"}
