@@ -5,7 +5,8 @@
 
 For each member of the first run (folding, fold, seed) trees are trained on the events that the member was trained on, and score those
 that it scores; scores of several members are averaged as those of networks are. The AUC is that of all events, unweighted, with DeLong's
-95 % interval. Seconds and joules are those of training: of networks from the record of the run, of trees by the same meters here.
+95 % interval; "behind" is how far it lies below that of the first run, with the standard deviation of that over resamplings of the
+events. Seconds and joules are those of training: of networks from the record of the run, of trees by the same meters here.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ import torch
 from numpy.typing import NDArray
 from reference.events_networks import pair_features, trees
 
-from labwright.events.auc import Auc, delong
+from labwright.events.auc import auc, copies, delong
 from labwright.events.folds import TRAIN, Member, roles, scored
 from labwright.events.load import PackedEvents, load
 from labwright.events.scores import Scores, open_scores
 from labwright.runs.energy import Energy, in_words, rows, totals
 from labwright.runs.run import Run
 
+RESAMPLES = 200
 PUBLISHED = "SvB"
 """Column of the files with their authors' own score; on which of these events it was trained is not known."""
 
@@ -38,7 +40,7 @@ class Row(NamedTuple):
     name: str
     models: int | None
     parameters: int | None
-    auc: Auc
+    score: NDArray[Any]
     seconds: float | None
     energy: str
 
@@ -54,25 +56,25 @@ def main() -> None:
     torch.set_num_threads(1)
     events = load(Run.open(packs.pop()))
     positive = events.label.numpy() == events.classes.index("signal")
-    table = [network(one, positive) for one in predictions]
+    table = [network(one) for one in predictions]
     table.append(boosted(events, predictions[0].members, positive))
-    table.append(Row("published score", None, None, delong(events.column(PUBLISHED), positive), None, "—"))
+    table.append(Row("published score", None, None, events.column(PUBLISHED), None, "—"))
     print(f"{events.n:,} events, {positive.sum():,} of them signal\n")
-    print("| classifier | models | parameters | AUC | 95 % interval | training, s | training, J |")
-    print("|---|---|---|---|---|---|---|")
+    print("| classifier | models | parameters | AUC | 95 % interval | behind | training, s | training, J |")
+    print("|---|---|---|---|---|---|---|---|")
     for one in table:
-        print(line(one))
+        print(line(one, table[0], positive))
 
 
-def network(scores: Scores, positive: NDArray[np.bool_]) -> Row:
+def network(scores: Scores) -> Row:
     """The line of a run of predict."""
     train = Run.open(scores.run.inputs["train"])
     done = train.done()
     assert done is not None
     options = train.options["network"]
     name = options["kind"] + ("" if options.get("attention", True) else " without attention")
-    found = delong(scores.columns["p_signal"], positive)
-    return Row(name, len(scores.members), done["figures"]["parameters"], found, done["figures"]["train_seconds"], joules(train.energy()))
+    figures, score = done["figures"], scores.columns["p_signal"]
+    return Row(name, len(scores.members), figures["parameters"], score, figures["train_seconds"], joules(train.energy()))
 
 
 def boosted(events: PackedEvents, members: Iterable[Member], positive: NDArray[np.bool_]) -> Row:
@@ -91,7 +93,7 @@ def boosted(events: PackedEvents, members: Iterable[Member], positive: NDArray[n
             count[score] += 1
     seconds = time.perf_counter() - start
     energy.close()
-    return Row("boosted trees", len(models), None, delong(total / count, positive), seconds, joules(rows(records)))
+    return Row("boosted trees", len(models), None, total / count, seconds, joules(rows(records)))
 
 
 def joules(merged: list[dict[str, Any]]) -> str:
@@ -99,14 +101,19 @@ def joules(merged: list[dict[str, Any]]) -> str:
     return in_words(merged) if len(totals(merged)) > 1 else in_words(merged).split(" by ")[0]
 
 
-def line(row: Row) -> str:
+def line(row: Row, first: Row, positive: NDArray[np.bool_]) -> str:
     """In Markdown."""
+    found = delong(row.score, positive)
+    drawn = [copies(0, number, len(positive)) for number in range(RESAMPLES)] if row is not first else []
+    apart = [auc(first.score, positive, weight) - auc(row.score, positive, weight) for weight in drawn]
+    behind = auc(first.score, positive) - found.value
     cells = (
         row.name,
         "—" if row.models is None else str(row.models),
         "—" if row.parameters is None else f"{row.parameters:,}",
-        f"{row.auc.value:.4f}",
-        f"{row.auc.low:.4f}–{row.auc.high:.4f}",
+        f"{found.value:.4f}",
+        f"{found.low:.4f}–{found.high:.4f}",
+        f"{behind:.4f} ± {np.std(apart, ddof=1):.4f}" if apart else "—",
         "—" if row.seconds is None else f"{row.seconds:,.0f}",
         row.energy,
     )
