@@ -92,15 +92,12 @@ def work(job: Job[PredictOptions], part: Part) -> Figures:
     models = _models(job)
     told = models.description
     means = Means(told["objective"], told["classes"], stop - start)
-    batches = sum(-(-int(np.count_nonzero(scored(one, events.identity))) // options.batch_size) for one in models.members)
-    done = 0
+    total = sum(int(np.count_nonzero(scored(one, events.identity))) for one in models.members)
 
-    def pause() -> None:
-        nonlocal done
+    def pause(done: int) -> None:
         if job.stopping():
             raise Stopped("stopped between two batches of events", where=job.run.name, todo="Run the same command again to go on.")
-        job.progress(done, batches, f"predict {part.id}")
-        done += 1
+        job.progress(done, total, f"predict {part.id}")
 
     with job.output(f"{PIECES}/{part.id}") as temporary, job.stage("predict"), inference("fp32", job.machine.threads) as device:
         temporary.mkdir()
