@@ -26,23 +26,23 @@ ANCILLARY = ("year", "n_selected", "xW", "xbW")
 Step = Callable[[], tuple[Tensor, Tensor]]
 
 
-def events(seed: int) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
-    """A batch of toy jets, and labels."""
+def events(seed: int, count: int = BATCH) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
+    """Toy jets, and labels."""
     drawn = torch.Generator().manual_seed(seed)
 
     def jets(number: int, least: float) -> Tensor:
-        pt = least - 60.0 * torch.rand(BATCH, number, generator=drawn).log()
-        eta, phi, share = (torch.rand(BATCH, number, generator=drawn) for _ in range(3))
+        pt = least - 60.0 * torch.rand(count, number, generator=drawn).log()
+        eta, phi, share = (torch.rand(count, number, generator=drawn) for _ in range(3))
         return torch.stack((pt, 4.8 * eta - 2.4, torch.pi * (2 * phi - 1), 0.05 * pt + 0.1 * share * pt), dim=2)
 
     can, others = jets(4, 40.0), jets(SLOTS, 20.0)
     can = can.gather(1, can[..., :1].argsort(dim=1, descending=True).expand(-1, -1, 4))
-    selected = torch.randint(0, 2, (BATCH, SLOTS, 1), generator=drawn).float()
-    there = torch.poisson(torch.full((BATCH, 1), 2.0), generator=drawn)
+    selected = torch.randint(0, 2, (count, SLOTS, 1), generator=drawn).float()
+    there = torch.poisson(torch.full((count, 1), 2.0), generator=drawn)
     padding = torch.tensor([0.0, 0.0, 0.0, 0.0, -1.0])
     others = torch.where(torch.arange(SLOTS)[None, :, None] < there[..., None], torch.cat((others, selected), 2), padding)
-    extra = torch.cat((torch.full((BATCH, 1), 18.0), 4 + there, torch.randn(BATCH, 2, generator=drawn)), dim=1)
-    return (can, others, extra), torch.randint(0, CLASSES, (BATCH,), generator=drawn)
+    extra = torch.cat((torch.full((count, 1), 18.0), 4 + there, torch.randn(count, 2, generator=drawn)), dim=1)
+    return (can, others, extra), torch.randint(0, CLASSES, (count,), generator=drawn)
 
 
 def both(seed: int) -> tuple[HCR, PlainHCR]:
@@ -59,7 +59,8 @@ def stepping(network: torch.nn.Module, seed: int, dtype: torch.dtype, *more: int
     """A training step; it returns the logits."""
     inputs, label = events(seed)
     can, others, extra = (one.to(dtype) for one in inputs)
-    adam = torch.optim.Adam(network.parameters(), 1e-3)
+    # Ours with the optimiser of the train step.
+    adam = torch.optim.Adam(network.parameters(), 1e-3, fused=True if isinstance(network, HCR) else None)
 
     def step() -> tuple[Tensor, Tensor]:
         adam.zero_grad()

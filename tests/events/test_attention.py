@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from labwright.events import attention
 from labwright.events.attention import allowed, mixed, scores, shares
 from labwright.events.pair_features import pair_list
 
@@ -24,6 +25,13 @@ def whole(pairs: Tensor, asking: int, among: bool) -> Tensor:
     for number, (i, j) in enumerate(pair_list(COUNT)):
         square[..., i, j, :] = square[..., j, i, :] = pairs[..., number, :]
     return square
+
+
+@pytest.fixture(params=["loops", "tensors"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled loops as on a CPU, or tensors as on a GPU."""
+    if request.param == "tensors":
+        monkeypatch.setattr(attention, "looped", lambda _: False)
 
 
 @pytest.fixture(params=[True, False], ids=["among", "across"])

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.func import functional_call, vmap
 from torch.nn.functional import batch_norm, conv1d, silu
 
+from labwright.events import ghost_norm
 from labwright.events.ghost_norm import EPSILON, GhostLinear, GhostNorm, active
 
 GHOSTS, INPUTS, PIXELS, EVENTS = 3, 4, 5, 8
@@ -26,6 +27,13 @@ def some(seed: int = 1) -> Tensor:
 def layer(**more: object) -> GhostLinear:
     torch.manual_seed(2)
     return GhostLinear(INPUTS, 6, **more).double()  # type: ignore[arg-type]
+
+
+@pytest.fixture(params=["loops", "tensors"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled loops as on a CPU, or tensors as on a GPU."""
+    if request.param == "tensors":
+        monkeypatch.setattr(ghost_norm, "looped", lambda _: False)
 
 
 @pytest.mark.parametrize("mirrored", [True, False])
