@@ -57,6 +57,7 @@ def test_the_ratio_of_one_study_weighs_the_background_of_the_other(folder: Path)
     assert ratio["evaluate"].output("report.json").is_file()
 
     # Another training of other foldings, and the mean over both.
+    run(folder / "fvt.yaml", "epochs=2", "offsets=1", "tag=more", step="train")
     more = run(folder / "fvt.yaml", "epochs=2", "offsets=1", "tag=more", step="predict")
     assert more["pack"].folder == ratio["pack"].folder
     together = f"merge.from=[{ratio['predict'].folder}, {more['predict'].folder}]"
