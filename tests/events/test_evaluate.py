@@ -113,6 +113,16 @@ def test_an_old_run_is_evaluated_without_training_again(study: Path, run: Run) -
         list(conduct(resolved, step="evaluate", quiet=True))
 
 
+def test_merged_scores_are_evaluated_like_others(study: Path, run: Run) -> None:
+    given = f"merge.from={json.dumps([str(run.inputs['predict'])])}"
+    merged = Run.open(list(conduct(resolve([study], sets=[*PLAIN, *HOW, given]), step="evaluate", quiet=True))[-1].folder)
+    assert set(merged.inputs) == {"merge"}
+    assert merged.figures()["auc"] == pytest.approx(run.figures()["auc"], abs=1e-6)
+    assert [one["title"] for one in merged.sections() if one["kind"] == "film"] == [
+        one["title"] for one in run.sections() if one["kind"] == "film"
+    ]
+
+
 def test_the_same_scores_give_the_same_bytes(study: Path, run: Run, tmp_path: Path) -> None:
     resolved = resolve([study], sets=[*PLAIN, *HOW])
     (*_, again) = conduct(resolved, step="evaluate", runs=tmp_path, chosen={"predict": run.inputs["predict"]}, quiet=True)

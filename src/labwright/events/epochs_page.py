@@ -64,6 +64,8 @@ def _over_epochs(
     for events in SETS:
         points = [(place, value) for place in sorted(by_place) if (value := _mean(by_place[place], events, figure)) is not None]
         spreads = [np.std([one[figure] for one in by_place[place] if one["events"] == events]) for place, _ in points]
+        if not points:
+            continue
         series[events] = points
         x, y = np.array([place for place, _ in points]), np.array([value for _, value in points])
         curves[events] = Curve(x, y, y - spreads, y + spreads)
