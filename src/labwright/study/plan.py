@@ -64,7 +64,8 @@ def plan(
         study: the resolved study.
         runs: where run folders lie, instead of what the study says.
         chosen: run folders to take for steps, by step name (``--run``); the study's own ``from`` counts too.
-        steps: plan only what these steps need, and the gates of those that are not done; all by default.
+        steps: plan only what these steps need, and the gates of those that are not done; by default all that the study has, less
+            what optional steps stand for.
 
     Raises:
         MissingError: raw files, or a run taken from elsewhere, are not there.
@@ -73,7 +74,7 @@ def plan(
     folder = runs_folder(study, runs)
     given = {**study.taken, **(chosen or {})}
     active = _active(study, steps or (), given)
-    wanted = set(active) if steps is None else _closure(study, steps, given, active)
+    wanted = _closure(study, _ends(study, active) if steps is None else steps, given, active)
     planned: dict[str, Planned] = {}
     for step in study.recipe.steps:
         if step.name in given and step.name in wanted:
@@ -93,6 +94,12 @@ def _active(study: Study, asked: Sequence[str], given: Mapping[str, Path]) -> li
     """
     own = () if study.label else study.said
     return [step.name for step in study.recipe.steps if not step.optional or step.name in (*own, *asked, *given)]
+
+
+def _ends(study: Study, active: Sequence[str]) -> list[str]:
+    """What a study is run for: its steps, less those in whose place an optional one feeds the others."""
+    replaced = {name for one in map(study.recipe.step, active) if one.optional for name in one.replaces}
+    return [name for name in active if name not in replaced]
 
 
 def _feeding(step: LazyStep[Any], study: Study, active: Sequence[str]) -> list[str]:
