@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,19 @@ def test_others_read_them_too(tmp_path: Path) -> None:
     for name, values in read(3, 20).items():
         np.testing.assert_array_equal(found[name], values)
         np.testing.assert_array_equal(table.column(name).to_numpy(), values)
+
+
+def test_the_clock_and_the_name_do_not_change_a_byte(tmp_path: Path) -> None:
+    one = FriendFile(0, 3, 20, "x")
+    found = []
+    for name in ("x.root", ".x.root.tmp-1"):
+        write_root(tmp_path / name, one, read, "key")
+        write_parquet(tmp_path / f"{name}.parquet", one, read)
+        found.append([(tmp_path / file).read_bytes() for file in (name, f"{name}.parquet")])
+        time.sleep(1.1)  # ROOT counts seconds
+    assert found[0] == found[1]
+    write_root(tmp_path / "x.root", one, read, "another key")
+    assert (tmp_path / "x.root").read_bytes() != found[0][0]
 
 
 def test_a_file_under_two_names_is_claimed_once() -> None:

@@ -157,21 +157,14 @@ def test_a_friend_weighs_the_events_of_another_pack(run: Run, file: Path, tmp_pa
     assert (second.FvT_n_models == 2).all()
 
 
-def contents(run: Run) -> dict[str, Any]:
-    """Bytes of all that has none of the time in it, arrays of the ROOT files."""
-    found: dict[str, Any] = {}
-    for path in sorted(run.output().rglob("*")):
-        name = path.relative_to(run.output()).as_posix()
-        if path.suffix == ".root":
-            with uproot.open(path) as tree:
-                found[name] = (str(tree.file.uuid), {key: value.tobytes() for key, value in tree["Events"].arrays(library="np").items()})
-        elif path.is_file() and name != "report.json":
-            found[name] = path.read_bytes()
-    return found
+def contents(run: Run) -> dict[str, bytes]:
+    """All files by name, but for the report, which tells of joules."""
+    files = {path.relative_to(run.output()).as_posix(): path for path in run.output().rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in files.items() if name != "report.json"}
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_the_same_seed_gives_the_same_bytes_and_arrays(run: Run, file: Path, tmp_path: Path, workers: int) -> None:
+def test_the_same_seed_gives_the_same_bytes(run: Run, file: Path, tmp_path: Path, workers: int) -> None:
     conducted(file, *TRAIN, step="train", runs=tmp_path)
     other = conducted(file, *TRAIN, "predict.rows_per_file=250", f"run.on.workers={workers}", step="predict", runs=tmp_path)
     one, two = contents(run), contents(other)
