@@ -171,7 +171,9 @@ def pair_list(count: int) -> tuple[tuple[int, int], ...]:
     return DIJETS + tuple((i, j) for j in range(4, count) for i in range(j))
 
 
+# What is kept must not remember that it was first asked for in inference: a training may be next, in the same process.
 @cache
+@torch.inference_mode(False)
 def pair_indices(count: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """First and second jet of each pair, int64 (pairs,)."""
     first, second = torch.tensor(pair_list(count), device=device).T
@@ -179,12 +181,14 @@ def pair_indices(count: int, device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 @cache
+@torch.inference_mode(False)
 def square_indices(count: int, device: torch.device) -> Tensor:
     """Which pair two jets make, int64 (count · count,); 0 on the diagonal, where there is none."""
     return torch.tensor(_square(count), device=device).flatten()
 
 
 @cache
+@torch.inference_mode(False)
 def pair_places(count: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Where a pair stands in the square of ``square_indices``, in both orders, int64 (pairs,)."""
     first, second = pair_indices(count, device)
@@ -192,6 +196,7 @@ def pair_places(count: int, device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 @cache
+@torch.inference_mode(False)
 def dijet_jet_indices(count: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Which pair a jet makes with the first and with the second jet of a dijet, int64 (6 · count,)."""
     table = torch.tensor(_square(count), device=device)
@@ -200,6 +205,7 @@ def dijet_jet_indices(count: int, device: torch.device) -> tuple[Tensor, Tensor]
 
 
 @cache
+@torch.inference_mode(False)
 def _outside(count: int, device: torch.device) -> Tensor:
     """1 where a jet is no part of a dijet, float32 (6, count)."""
     table = [[float(jet not in dijet) for jet in range(count)] for dijet in DIJETS]
