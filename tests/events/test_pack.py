@@ -349,7 +349,7 @@ def test_a_dry_run_tells_of_each_set_of_tags(path: Path) -> None:
     lines = "\n".join(planned.step.preview(planned.options, {}))
     assert "label:B: 1 file: background.root" in lines
     assert "900 rows, sum of weights 900" in lines
-    assert "B, weight weight" in lines
+    assert "B, weighed by weight" in lines
 
 
 def test_real_simulation_is_packed_whole(shared_data: Path, tmp_path: Path) -> None:

@@ -137,10 +137,11 @@ def _rows(chunk: Chunk) -> int:
 
 
 def _words(name: str, one: ClassOptions) -> str:
-    """A class for the preview: ``t3 where three_tag and SB|SR, weight weight × pseudo_tag_weight, one in 10``."""
+    """A class for the preview: ``t3 where three_tag and SB|SR, weighed by weight × pseudo_tag_weight, one in 10``."""
     where = f" where {' and '.join(one.where)}" if one.where else ""
     prescale = f", one in {one.prescale}" if one.prescale > 1 else ""
-    return f"{name}{where}, weight {' × '.join(one.weight) or 1}{prescale}"
+    weight = f"weighed by {' × '.join(one.weight)}" if one.weight else "not weighed"
+    return f"{name}{where}, {weight}{prescale}"
 
 
 def _with_ancillary(table: EventTable, names: tuple[str, ...]) -> tuple[EventTable, NDArray[np.float32]]:
