@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow.parquet as parquet
 import pytest
 
+from labwright.cli.commands.clean import superseded
 from labwright.events import merge
 from labwright.events.folds import Member, scored
 from labwright.events.friends import load as load_friend
@@ -21,7 +22,7 @@ from labwright.events.load import load
 from labwright.events.scores import open_scores
 from labwright.runs.errors import DataError, Exit, LabwrightError, MissingError, StudyError
 from labwright.runs.publish import manifest
-from labwright.runs.run import Run
+from labwright.runs.run import Run, runs_in
 from tests.events.scored import models, scored_run
 from tests.events.studies import codes, conducted, two
 
@@ -269,3 +270,12 @@ def test_foldings_of_several_words_keep_apart(study: Path, pack: Run, tmp_path: 
     for one in scores.members:
         index = scores.of_member(one)["index"]
         np.testing.assert_array_equal(index, np.flatnonzero(scored(one, load(pack).identity)))
+
+
+def test_clean_keeps_what_was_merged(study: Path, pack: Run, tmp_path: Path) -> None:
+    older, newer = (scored_run(tmp_path, pack, models(number)) for number in "01")
+    runs = [one for one in runs_in(tmp_path) if one.step == "predict"]
+    first = runs[0]
+    assert list(superseded(runs)) == [first.folder]
+    merged(study, tmp_path, [older, newer])
+    assert not superseded(runs_in(tmp_path))

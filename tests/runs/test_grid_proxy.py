@@ -115,3 +115,11 @@ def test_the_proxy_is_asked_before_a_server_is(twin: Path, tmp_path: Path) -> No
     assert listing(source(tmp_path, "root://eospublic.cern.ch//eos/a.root", planned_minutes=0)).names == (
         "root://eospublic.cern.ch//eos/a.root",
     )
+
+
+def test_a_ticket_is_looked_for_where_kinit_leaves_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 987_654_321)
+    monkeypatch.delenv("KRB5CCNAME", raising=False)
+    assert not grid_proxy.has_kerberos_ticket()
+    monkeypatch.setenv("KRB5CCNAME", "KCM:")
+    assert grid_proxy.has_kerberos_ticket()
