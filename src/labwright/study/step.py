@@ -115,7 +115,8 @@ class LazyStep(Generic[O]):
     gpu: bool = False
     """Whether it computes on a GPU where there is one; clusters queue it accordingly."""
     parallel: bool = True
-    """Whether parts gain from several processes on one machine; not where one part uses every core itself."""
+    """Whether parts gain from several processes on one machine; not where one part uses every core itself. They are as many as the
+    step's own option `workers` says, where it has one and it is not 0, else as `run.on.workers` says."""
     requires: Callable[[O], tuple[str, ...]] | None = None
     optional: bool = False
     """Whether it is planned only where the study says something of it, or where it is asked for by name."""
