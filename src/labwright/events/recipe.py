@@ -261,7 +261,7 @@ class TrainOptions(FitOptions):
     folds: FoldOptions = option(FoldOptions())
     """How events are dealt into folds."""
     seeds: Numbers = option("0")
-    """Several trainings of each fold that differ only in what is random."""
+    """Trainings of each fold that differ only in what is random: `0-2` makes three of each."""
     members: Literal["auto", "together", "apart"] = option("auto", effect=False)
     """All models in one stacked network, or one after the other; `auto` measures both for a moment and records the choice."""
     max_members: int | None = option(None, ge=1, effect=False)

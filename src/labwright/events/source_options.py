@@ -49,11 +49,11 @@ class CombinatoricOptions(Options):
     """The jet combinatoric model, which gives three-tag events the jet multiplicity of four-tag events."""
 
     probability: float = option(ge=0, le=1)
-    """That an untagged jet would be tagged."""
+    """Probability that an untagged jet would be tagged."""
     fraction: float = option(1.0, gt=0)
-    """Of events with three tight tags."""
+    """Share of events whose three tags are tight; all weights are multiplied by it."""
     enhancement: float = option(0.0, ge=0)
-    """By which even numbers of tags are more frequent, because b quarks come in pairs."""
+    """By how much even numbers of tags are more frequent, because b quarks come in pairs; 0 for not at all."""
     decay: float = option(0.0, ge=0)
     """Power of the number of untagged jets with which the enhancement falls."""
 
