@@ -9,12 +9,11 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from labwright.data.checked import report, take_over
 from labwright.data.findings import Finding
 from labwright.events.findings import finding
 from labwright.events.pack import SUMMARY
 from labwright.events.recipe import CheckOptions
-from labwright.runs import sections
-from labwright.runs.publish import write_json
 from labwright.study.step import Figures, Job, Part
 
 ALIKE = 1e-9
@@ -28,8 +27,7 @@ def parts(job: Job[CheckOptions]) -> list[Part]:
 def work(job: Job[CheckOptions], part: Part) -> Figures:
     """Record the findings of the pack and of its classes."""
     source = job.inputs["pack"]
-    for one in source.findings():
-        job.finding(one["code"], one["place"], one["text"], one["severity"])
+    take_over(job, source)
     summary = json.loads(source.output(SUMMARY).read_text(encoding="utf-8"))
     with job.stage("check"):
         for found in (*_weights(summary, job.options), *_inputs(summary), *_jets(summary, job.options)):
@@ -38,17 +36,7 @@ def work(job: Job[CheckOptions], part: Part) -> Figures:
 
 
 def finish(job: Job[CheckOptions]) -> Figures:
-    findings = job.run.findings()
-    severities = [one["severity"] for one in findings]
-    counts = {f"{name}s": severities.count(name) for name in ("error", "warning", "note")}
-    rows = [[one["code"], one["severity"], one["place"], one["text"]] for one in findings]
-    figures = {**counts, **job.results()["pack"]}
-    report = [
-        sections.figures("Check", [sections.figure(name, value) for name, value in figures.items()]),
-        sections.table("Findings", ["code", "severity", "place", "text"], rows),
-    ]
-    write_json(job.run.output("report.json"), {"sections": report}, "report")
-    return figures
+    return report(job, "pack")
 
 
 def _weights(summary: Mapping[str, Any], options: CheckOptions) -> Iterator[Finding]:

@@ -209,10 +209,10 @@ def _top_share(four: Floats, rest: Floats) -> Real:
 
 def _top_variables(four: Floats, rest: Floats) -> tuple[Real, Real]:
     """xW and xbW as if there were no tags, which tell nothing of a toy's tops."""
-    both = np.concatenate([four, rest[..., :4]], axis=1)
+    pt, eta, phi, mass = np.moveaxis(np.concatenate([four, rest[..., :4]], axis=1), -1, 0)
     selected = np.concatenate([np.ones(four.shape[:2], bool), rest[..., SELECTED] == 1], axis=1)
     order, count = np.argsort(~selected, axis=1, kind="stable"), selected.sum(axis=1)
-    return top_variables(Jets(*np.moveaxis(both, -1, 0), selected), Selection(order, selected, count >= 4, count, np.zeros_like(count)))
+    return top_variables(Jets(pt, eta, phi, mass, selected), Selection(order, selected, count >= 4, count, np.zeros_like(count)))
 
 
 def _weight(rest: Floats) -> Real:
