@@ -17,8 +17,8 @@ from torch.func import functional_call, grad, vmap
 from torch.nn.functional import cross_entropy
 
 from labwright.events.four_vectors import cartesian, mass
+from labwright.events.network_options import Network
 from labwright.events.networks import REGISTRY, build, prepare
-from labwright.events.recipe import Network
 
 ANCILLARY = ("year", "n_selected", "xW", "xbW")
 CLASSES, OTHERS, TOLERANCE = 3, 5, 1e-5

@@ -8,8 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from labwright.events.network_options import GhostOptions
 from labwright.events.rates import batch_size, factors, ghosts
-from labwright.events.recipe import GhostOptions, TrainOptions
+from labwright.events.recipe import TrainOptions
 
 NONE = np.empty((0, 2))
 

@@ -44,8 +44,9 @@ import torch
 
 from labwright.cli.main import main
 from labwright.events import losses, rates
+from labwright.events.network_options import HCROptions, PairformerOptions
 from labwright.events.networks import build
-from labwright.events.recipe import HCROptions, PairformerOptions, TrainOptions
+from labwright.events.recipe import TrainOptions
 from labwright.runs.errors import Exit
 from labwright.runs.run import Run, runs_in
 from labwright.study.plan import plan

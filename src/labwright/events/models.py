@@ -14,8 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from labwright.events.folds import Member, member
+from labwright.events.network_options import Network
 from labwright.events.networks import build
-from labwright.events.recipe import Network, TrainOptions
+from labwright.events.recipe import TrainOptions
 from labwright.learn import tensors
 from labwright.learn.model import MODEL, counted, load_weights, read_model
 from labwright.runs.errors import DataError

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from labwright.events.ghost_norm import MOMENTUM, GhostLinear, GhostNorm, Pixels
 from labwright.events.hcr import HCR
+from labwright.events.network_options import HCROptions, Network, PairformerOptions
 from labwright.events.pairformer import Pairformer
-from labwright.events.recipe import HCROptions, Network, PairformerOptions
 
 CHUNK_EVENTS = 16384
 """Events looked at together; the first chunk also gives the first running statistics."""

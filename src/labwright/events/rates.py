@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from labwright.events.recipe import GhostOptions, MilestoneOptions, PlateauOptions, TrainOptions
+from labwright.events.network_options import GhostOptions, MilestoneOptions, PlateauOptions
+from labwright.events.recipe import TrainOptions
 
 FloatArray = NDArray[np.float64]
 
