@@ -15,7 +15,7 @@ AXIS = Regular(10, -2, 2)
 
 
 def side(values: NDArray[np.float64], weight: NDArray[np.float64]) -> Side:
-    return Side(histogram([values], [AXIS], weight), AXIS.index(torch.from_numpy(values)).numpy(), weight)
+    return Side(histogram([values], [AXIS], weight), AXIS.place(torch.from_numpy(values)).numpy(), weight)
 
 
 def samples(seed: int, shift: float = 0.0) -> tuple[Side, Side]:
@@ -45,7 +45,7 @@ def test_it_is_near_what_scipy_finds_for_counts() -> None:
     random = np.random.default_rng(5)
     counts = random.normal(0, 1, 50_000), random.normal(0, 1, 50_000)
     (found,) = agreements([(side(counts[0], np.ones(50_000)), side(counts[1], np.ones(50_000)))])
-    table = [np.bincount(AXIS.index(torch.from_numpy(values)).numpy(), minlength=12) for values in counts]
+    table = [np.bincount(AXIS.place(torch.from_numpy(values)).numpy(), minlength=12) for values in counts]
     # Both samples are equally large, so that the homogeneity test of scipy is the same statistic.
     assert found.chi2 == pytest.approx(scipy.stats.chi2_contingency(table).statistic, rel=1e-9)
 

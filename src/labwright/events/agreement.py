@@ -34,7 +34,7 @@ class Side(NamedTuple):
 
     filled: Histogram
     """Of one axis."""
-    index: NDArray[np.int64]
+    place: NDArray[np.int64]
     """(n,) each event's bin in it, underflow 0."""
     weight: Real
     """(n,)"""
@@ -74,15 +74,15 @@ def agreements(pairs: Sequence[tuple[Side, Side]], *, resamples: int = 0, seed: 
     for data, model in pairs:
         groups = joined(data.filled, model.filled)
         count = int(groups[-1]) + 1
-        places.append(groups[np.concatenate([data.index, model.index])])
-        variances.append(np.bincount(groups, data.filled.squares + model.filled.squares, count))
-        differences.append(np.bincount(groups, data.filled.sums - model.filled.sums, count))
+        places.append(groups[np.concatenate([data.place, model.place])])
+        variances.append(_summed(groups, data.filled.squares + model.filled.squares, count))
+        differences.append(_summed(groups, data.filled.sums - model.filled.sums, count))
     chi2 = [_chi2(difference, variance) for difference, variance in zip(differences, variances, strict=True)]
     exceeding = np.zeros(len(pairs), np.int64)
     for number in range(resamples):
-        drawn = signed * copies(seed, number, len(signed))
+        drawn: Real = signed * copies(seed, number, len(signed))
         strayed = [
-            _chi2(np.bincount(place, drawn, len(one)) - one, variance)
+            _chi2(_summed(place, drawn, len(one)) - one, variance)
             for place, one, variance in zip(places, differences, variances, strict=True)
         ]
         exceeding += np.array(strayed) >= np.array(chi2)
@@ -91,6 +91,10 @@ def agreements(pairs: Sequence[tuple[Side, Side]], *, resamples: int = 0, seed: 
         Agreement(value, len(one), float(scipy.stats.chi2.sf(value, len(one))), float(share))
         for value, one, share in zip(chi2, differences, shares, strict=True)
     ]
+
+
+def _summed(groups: NDArray[np.int64], values: Real, count: int) -> Real:
+    return np.bincount(groups, values, count).astype(np.float64)
 
 
 def _chi2(difference: Real, variance: Real) -> float:

@@ -73,10 +73,15 @@ def told_apart(features: Real, first: NDArray[np.bool_], weight: Real, *, seed: 
         with torch.no_grad():
             scores[judged] = network(inputs[judged])[:, 0].double().numpy()
         own = scores[judged], first[judged], weight[judged]
-        resampled = bootstrap(*own, resamples=resamples, seed=seed).std if resamples else math.nan
-        found.append((*delong(*own)[:1], delong(*own).std, resampled))
-    aucs, sigmas, resampled_sigmas = np.array(found).T
-    return Difference(float(aucs.mean()), *(float(np.sqrt((one**2).sum()) / FOLDS) for one in (sigmas, resampled_sigmas)), scores)
+        area = delong(*own)
+        found.append((area.value, area.std, bootstrap(*own, resamples=resamples, seed=seed).std if resamples else math.nan))
+    aucs, sigmas, resampled = np.array(found).T
+    return Difference(float(aucs.mean()), _of_mean(sigmas), _of_mean(resampled), scores)
+
+
+def _of_mean(sigmas: Real) -> float:
+    """Of the mean over the folds, which share no event that they judge."""
+    return float(np.sqrt((sigmas**2).sum()) / FOLDS)
 
 
 def _standardised(features: Real) -> Real:
@@ -95,11 +100,11 @@ def _trained(inputs: Tensor, target: Tensor, weight: Tensor, rows: NDArray[Any],
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS * batches)
     for epoch in range(EPOCHS):
         drawn = torch.from_numpy(rows[order(seed + fold, epoch, len(rows))])
-        for batch in drawn.split(BATCH_EVENTS):
+        for batch in torch.split(drawn, BATCH_EVENTS):
             logits = network(inputs[batch])[:, 0]
             loss = functional.binary_cross_entropy_with_logits(logits, target[batch], weight[batch])
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
             schedule.step()
     return network

@@ -132,13 +132,13 @@ def closed(packed: PackedEvents, fvt: Real, region: str, names: Sequence[str], *
         values = fvt if name == FVT else variable(name, packed)
         known = shown(name, values[np.concatenate([data, model])])
         own = axis(known, bins)
-        index = {key: _index(own, values[chosen]) for key, chosen in (("data", data), ("model", model))}
-        data_side = Side(histogram([values[data]], [own], weight[data]), index["data"], weight[data])
+        place = _place(own, values[model])
+        data_side = Side(histogram([values[data]], [own], weight[data]), _place(own, values[data]), weight[data])
         of_before = histogram([values[model]], [own], before)
-        sides["after"].append((data_side, Side(histogram([values[model]], [own], after), index["model"], after)))
-        sides["before"].append((data_side, Side(of_before, index["model"], before)))
-        parts = (histogram([values[chosen]], [own], weights) for chosen, weights in ((three, after[: len(three)]), (top, weight[top])))
-        drawn[name] = Drawn(known, own, data_side.filled, *parts, of_before)
+        sides["after"].append((data_side, Side(histogram([values[model]], [own], after), place, after)))
+        sides["before"].append((data_side, Side(of_before, place, before)))
+        of_three = histogram([values[three]], [own], after[: len(three)])
+        drawn[name] = Drawn(known, own, data_side.filled, of_three, histogram([values[top]], [own], weight[top]), of_before)
     used = np.concatenate([data, model])
     features = _features(packed, used)
     first = np.arange(len(used)) < len(data)
@@ -183,8 +183,8 @@ def _rows(packed: PackedEvents, chosen: NDArray[np.bool_]) -> dict[str, Rows]:
     return {name: np.flatnonzero(chosen & (label == number)) for number, name in enumerate(packed.classes)}
 
 
-def _index(own: Axis, values: Real) -> Rows:
-    found: Rows = own.index(torch.from_numpy(values)).numpy()
+def _place(own: Axis, values: Real) -> Rows:
+    found: Rows = own.place(torch.from_numpy(values)).numpy()
     return found
 
 

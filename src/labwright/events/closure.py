@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from labwright.events import plots
 from labwright.events.closing import FVT, Closed, Drawn, closed
@@ -115,7 +116,7 @@ def _variables(one: Closed) -> sections.Section:
 
 
 def _counts(one: Closed) -> sections.Section:
-    rows = [[count.name, count.events, round(count.total, 2), round(count.effective, 1)] for count in one.counts]
+    rows: list[list[sections.Cell]] = [[count.name, count.events, round(count.total, 2), round(count.effective, 1)] for count in one.counts]
     return sections.table(f"{_name(one)}: events", ["class", "events", "Σw without FvT", "effective events"], rows)
 
 
@@ -141,12 +142,12 @@ def _pictures(job: Job[EvaluateOptions], one: Closed, mark: str) -> list[section
     return [sections.images(f"{_name(one)}: plots", items)] if items else []
 
 
-def _published(job: Job[EvaluateOptions], name: str, figure: plots.Figure, caption: str) -> list[tuple[str, str]]:
+def _published(job: Job[EvaluateOptions], name: str, figure: Figure, caption: str) -> list[tuple[str, str]]:
     """Write a figure; what the page shows of it is the PNG."""
     return [(path, caption) for path in plots.publish(job, name, figure, job.options.formats) if path.endswith(".png")]
 
 
-def _stack(one: Closed, drawn: Drawn, note: str, mark: str) -> plots.Figure:
+def _stack(one: Closed, drawn: Drawn, note: str, mark: str) -> Figure:
     parts = {"top pairs, 4 tags": drawn.top} if drawn.top.sums.any() else {}
     edges = drawn.axis.edges
     width = (edges[-1] - edges[0]) / drawn.axis.bins
@@ -164,7 +165,7 @@ def _stack(one: Closed, drawn: Drawn, note: str, mark: str) -> plots.Figure:
     )
 
 
-def _truth(one: Closed, mark: str) -> plots.Figure:
+def _truth(one: Closed, mark: str) -> Figure:
     assert one.grade is not None
     known = np.array([each.known for each in one.grade.bins])
     found = np.array([each.found for each in one.grade.bins])

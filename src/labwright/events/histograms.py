@@ -31,13 +31,13 @@ class Regular(NamedTuple):
     def edges(self) -> Real:
         return np.linspace(self.low, self.high, self.bins + 1)
 
-    def index(self, values: Tensor) -> Tensor:
+    def place(self, values: Tensor) -> Tensor:
         """0 for underflow, 1 to ``bins``, ``bins`` + 1 for overflow; int64, of the shape of ``values``."""
         # Divided before it is multiplied, as Boost.Histogram does, so that values on an edge fall to the same side.
-        place = (values - self.low) / (self.high - self.low)
-        inside = (place * self.bins).nan_to_num(nan=self.bins).clamp(-1, self.bins).floor()
+        share = (values - self.low) / (self.high - self.low)
+        inside = (share * self.bins).nan_to_num(nan=self.bins).clamp(-1, self.bins).floor()
         # A value right below the upper end may round up to it, as it does there; one right below 0 does not round into a bin.
-        return torch.where(place < 0, -1.0, inside).long() + 1
+        return torch.where(share < 0, -1.0, inside).long() + 1
 
 
 class Variable(NamedTuple):
@@ -53,7 +53,7 @@ class Variable(NamedTuple):
     def edges(self) -> Real:
         return np.array(self.points, np.float64)
 
-    def index(self, values: Tensor) -> Tensor:
+    def place(self, values: Tensor) -> Tensor:
         """0 for underflow, 1 to ``bins``, ``bins`` + 1 for overflow; int64, of the shape of ``values``."""
         edges = torch.tensor(self.points, dtype=torch.float64, device=values.device)
         return torch.where(values.isnan(), len(self.points), torch.searchsorted(edges, values.contiguous(), right=True))
@@ -106,7 +106,7 @@ def histogram(columns: Sequence[Any], axes: Sequence[Axis], weight: Any = None, 
         part = slice(start, start + chunk)
         flat = torch.zeros(len(tensors[0][part]), dtype=torch.int64, device=device)
         for axis, column in zip(axes, tensors, strict=True):
-            flat = flat * (axis.bins + 2) + axis.index(column[part].to(device, torch.float64))
+            flat = flat * (axis.bins + 2) + axis.place(column[part].to(device, torch.float64))
         if weights is None:
             totals += torch.bincount(flat, minlength=size)
         else:

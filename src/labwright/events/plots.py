@@ -73,8 +73,8 @@ def mark_of(files: Sequence[Mapping[str, Any]]) -> str:
 
 def _style() -> AbstractContextManager[None]:
     """That of CMS in mplhep, for figures of a column's width."""
-    given = {name: value for name, value in mplhep.style.CMS.items() if not name.startswith("mathtext.")}
-    own = {
+    given: dict[str, Any] = {name: value for name, value in mplhep.style.CMS.items() if not name.startswith("mathtext.")}
+    own: dict[str, Any] = {
         "figure.figsize": _SIZE_INCHES,
         "figure.dpi": 110,
         "savefig.dpi": 110,
@@ -94,7 +94,8 @@ def _style() -> AbstractContextManager[None]:
         "svg.hashsalt": "labwright",
         "svg.fonttype": "path",
     }
-    return matplotlib.rc_context({**given, **own})
+    both: Any = given | own
+    return matplotlib.rc_context(both)
 
 
 def _styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
@@ -189,7 +190,7 @@ def stacked(
         color=colours[: len(stack)],
         flow="none",
     )
-    hatched = {"step": "post", "facecolor": "none", "edgecolor": _GREY, "hatch": "////", "linewidth": 0.0}
+    hatched: dict[str, Any] = {"step": "post", "facecolor": "none", "edgecolor": _GREY, "hatch": "////", "linewidth": 0.0}
     above.fill_between(edges, _ended(total.values - sigma), _ended(total.values + sigma), label="uncertainty of the sum", **hatched)
     safe = np.where(total.values > 0, total.values, np.nan)
     below.fill_between(edges, _ended(1 - sigma / safe), _ended(1 + sigma / safe), **hatched)
@@ -202,7 +203,7 @@ def stacked(
         # Nothing is drawn where there is nothing.
         centres = np.where(one.variances > 0, (edges[1:] + edges[:-1]) / 2, np.nan)
         error = np.sqrt(one.variances)
-        dots = {"fmt": "o", "color": "black", "markersize": 4.5, "linewidth": 1.2}
+        dots: dict[str, Any] = {"fmt": "o", "color": "black", "markersize": 4.5, "linewidth": 1.2}
         above.errorbar(centres, one.values, error, label=name, **dots)
         below.errorbar(centres, one.values / safe, error / safe, **dots)
     below.axhline(1.0, color=_GREY, linewidth=1.0)
