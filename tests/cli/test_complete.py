@@ -43,6 +43,8 @@ def test_recipes_steps_and_findings() -> None:
     assert offered("list", "--finding", "TOY") == ["TOY001", "TOY002"]
     assert offered("list", "re") == ["recipes"]
     assert offered("list", "steps", "--recipe", "t") == ["toy"]
+    assert offered("new", "events", "--study", "s") == ["svb"]
+    assert offered("new", "toy", "--study", "") == []
 
 
 @pytest.mark.usefixtures("listed")
@@ -56,6 +58,8 @@ def test_option_paths_come_by_section_then_with_their_defaults_and_choices() -> 
     # The kinds of a section are one choice.
     assert offered("run", "study.yaml", "--set", "train.pace.kind=") == ["train.pace.kind=fast", "train.pace.kind=slow"]
     assert offered("run", "study.yaml", "--set", "train.nothing=") == []
+    # What stands for a name of the study's own cannot be typed as it is.
+    assert not any(one != one.lower() for one in offered("run", "nowhere.yaml", "--set", "pack.classes"))
 
 
 @pytest.mark.usefixtures("listed")
