@@ -344,6 +344,20 @@ def test_where_no_event_is_left_nothing_is_packed(tmp_path: Path) -> None:
         conducted(path)
 
 
+def test_where_no_event_is_of_a_class_and_others_are_dropped_nothing_is_packed(tmp_path: Path) -> None:
+    path = two(tmp_path, classes={"B": {"tags": "label:X"}}, unlabelled="drop")
+    with pytest.raises(DataError, match="no event is left of all files"):
+        conducted(path)
+    (folder,) = (tmp_path / "runs").glob("pack-*")
+    assert ("EVT033", "error", "B") in codes(Run.open(folder))
+
+
+def test_the_number_of_chunks_may_be_asked_for_in_place_of_their_size(path: Path, run: Run) -> None:
+    seven = conducted(path, "pack.chunks=7")
+    assert Pack.open(seven.output(PACK)).arrays["can_jets"].shape[:2] == (7, 229)
+    assert parquet.read_table(seven.output(EVENTS)).equals(parquet.read_table(run.output(EVENTS)))
+
+
 def test_a_dry_run_tells_of_each_set_of_tags(path: Path) -> None:
     planned = plan(resolve([path]), steps=["pack"])[0]
     lines = "\n".join(planned.step.preview(planned.options, {}))

@@ -80,7 +80,7 @@ def bind(job: Job[PackOptions], pieces: Pieces, files: Files) -> Bound:
         # Raw numbers of Philox are the same in every version of NumPy; its permutations need not be.
         rows = rows[np.argsort(generator(job.seed, "pack").bit_generator.random_raw(len(rows)), kind="stable")]
     read = read._replace(label=np.where(fate == KEPT, read.label, np.uint8(NONE)), fate=fate)
-    ancillary = _write(job, pieces, read, weight, rows, files)
+    ancillary = _write(job, pieces, read, weight, rows, files) if len(rows) else []
     if copied.any():
         _write_copies(job, read, twice.copy_of, rows)
     size = sum(path.stat().st_size for path in job.run.output(PACK).rglob("*") if path.is_file())
@@ -93,7 +93,7 @@ def _write(
 ) -> list[dict[str, Any]]:
     """Write arrays and table, a few chunks at a time; the range of each further input."""
     options = job.options
-    chunk = options.chunk_events
+    chunk = options.chunk_events if options.chunks is None else -(-len(rows) // options.chunks)
     count = -(-len(rows) // chunk)
     kinds = {name: ((chunk, *pieces.shape(name)), "float32") for name in TABLES if name != "ancillary" or options.ancillary}
     kinds |= {"weight": ((chunk,), "float32"), "label": ((chunk,), "uint8"), "flags": ((chunk,), "uint16")}

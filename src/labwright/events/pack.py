@@ -109,14 +109,11 @@ def finish(job: Job[PackOptions]) -> Figures:
         there = [name for name in sorted(results) if results[name]["events"]]
         told = [*listed.findings, *_clash_findings(results)]
         if not there:
-            _tell(job, told)
-            raise DataError(
-                "no event is left of all files",
-                where=job.run.name,
-                todo="The findings above say why; `labwright list findings` explains them.",
-            )
+            raise _nothing_left(job, told)
         files = [_file(results, number, file) for number, file in enumerate(listed.files)]
         bound = bind(job, Pieces([job.run.output(f"{PIECES}/{name}") for name in there]), files)
+        if not bound.events:
+            raise _nothing_left(job, [*told, *bound.findings])
         content = _summary(bound, files, results, [*told, *bound.findings])
         write_json(job.run.output("report.json"), {"sections": _report(content)}, "report")
         write_json(summary, content, "pack")
@@ -124,6 +121,13 @@ def finish(job: Job[PackOptions]) -> Figures:
     remove(job.run.output(PIECES))
     figures: Figures = content["figures"]
     return figures
+
+
+def _nothing_left(job: Job[PackOptions], found: Iterable[Finding]) -> DataError:
+    _tell(job, found)
+    return DataError(
+        "no event is left of all files", where=job.run.name, todo="The findings above say why; `labwright list findings` explains them."
+    )
 
 
 def _chunk(part: str) -> Chunk:

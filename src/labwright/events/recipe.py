@@ -87,6 +87,8 @@ class PackOptions(Options):
     """Events of no class: packed, so that predict scores them too though nothing trains on them, or left out."""
     chunk_events: int = option(8192, unit="events", ge=64)
     """Events in one chunk of the pack; a file is a few chunks."""
+    chunks: int | None = option(None, ge=1)
+    """So many chunks of nearly equal size in place of `chunk_events`."""
     read_events: int = option(200_000, unit="events", ge=1000, effect=False)
     """Events that one worker reads at a time."""
     shuffle: bool = option(True)
