@@ -14,6 +14,7 @@ from labwright.watch.tree import Node, data, node
 
 LONG = 25
 """A table of more rows is folded."""
+FEW_LINES = 3
 MOST_PICTURES, PICTURE_BYTES = 24, 4 << 20
 """More pictures, or larger ones, are named and not shown."""
 _encode = encoder(separators=(",", ":"))
@@ -98,6 +99,8 @@ def _curves(section: dict[str, Any], _output: Path) -> list[Node]:
         "yaxis": {"title": {"text": section["y"]}, "type": "log" if section["log_y"] else "linear"},
         "shapes": [{**dotted, "x0": mark, "x1": mark} for mark in section["marks"]],
         "showlegend": lines > 1,
+        # The names of many lines would leave these no room.
+        **({"height": 270 + 16 * (lines - FEW_LINES)} if lines > FEW_LINES else {}),
     }
     return _plot(traces, layout)
 
