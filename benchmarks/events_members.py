@@ -114,8 +114,9 @@ if __name__ == "__main__":
     print(f"scores equal; a turn is a step of {MEMBERS} members, medians of {min(CASES.values())} to {max(CASES.values())}", flush=True)
     crews = [[started(1), started(1)], [started(1)], [started(CORES)]]
     ratios = {case: compare(crews, *case) for case in CASES}
-    for one in sum(crews, []):
-        one.send(None)
+    for crew in crews:
+        for one in crew:
+            one.send(None)
     least = min(ratios, key=lambda case: ratios[case])
     told = f"{ratios[least]:.2f} at batch {least[0]:,} {'with' if least[1] else 'without'} attention"
     print(f"ratio {ratios[1024, False]:.2f} — nine members, batch 1,024 without attention, chosen way (least of all cases: {told})")

@@ -56,8 +56,7 @@ def allowed(present: Tensor, count: int, among: bool) -> Tensor:
     """
     if not among:
         return present
-    apart = 1.0 - torch.eye(count, device=present.device, dtype=present.dtype).flatten()
-    return present.index_select(2, square_indices(count, present.device)) * apart[:, None]
+    return present.index_select(2, square_indices(count, present.device)) * _apart(count, present.device, present.dtype)
 
 
 def shares(score: Tensor, among_which: Tensor, count: int) -> Tensor:
@@ -174,17 +173,23 @@ def _rows(tensor: Tensor) -> NDArray[Any]:
 
 
 def _places(scores: Tensor, among: bool) -> NDArray[np.int64]:
-    return pair_table(*scores.shape[2:4], among)
+    return _table(*scores.shape[2:4], among)
 
 
 @cache
-def pair_table(queries: int, values: int, among: bool) -> NDArray[np.int64]:
+def _table(queries: int, values: int, among: bool) -> NDArray[np.int64]:
     """Where the pair of a query and a value stands, (queries, values); -1 for a pixel with itself."""
     if not among:
         return np.arange(queries * values).reshape(queries, values)
     table: NDArray[np.int64] = square_indices(values, torch.device("cpu")).view(values, values).numpy().copy()
     np.fill_diagonal(table, -1)
     return table
+
+
+@cache
+def _apart(count: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """0 for a pixel with itself, else 1, (count · count, 1)."""
+    return 1.0 - torch.eye(count, device=device, dtype=dtype).view(-1, 1)
 
 
 def _sum(pair: Tensor, value: Tensor, weight: Tensor, among: bool) -> Tensor:

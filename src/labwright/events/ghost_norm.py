@@ -147,15 +147,16 @@ class _LiveLinear(torch.autograd.Function):
         ctx.save_for_backward(pixels, weight, count, output[1])
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         pixels, weight, count, statistics = ctx.saved_tensors
-        if gradients[0] is None:
+        gradient = gradients[0]
+        if gradient is None:
             return (None,) * 5
-        if not looped(gradients[0]) or not looped(pixels):
-            return (*live_linear_back(gradients[0], pixels, weight, count, statistics, ctx.taps), None, None)
+        if not looped(gradient) or not looped(pixels):
+            return (*live_linear_back(gradient, pixels, weight, count, statistics, ctx.taps), None, None)
         into = torch.empty_like(pixels, memory_format=torch.contiguous_format), torch.zeros_like(weight), weight.new_zeros(weight.shape[:2])
         loops.linear_back(
-            _rows(gradients[0]), _rows(pixels), *map(array, (weight, count, statistics)), ctx.taps, _rows(into[0]), *map(array, into[1:])
+            _rows(gradient), _rows(pixels), *map(array, (weight, count, statistics)), ctx.taps, _rows(into[0]), *map(array, into[1:])
         )
         return (*into, None, None)
 
