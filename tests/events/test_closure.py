@@ -84,7 +84,7 @@ def test_a_pack_without_four_tag_data_has_nothing_to_close(packed: PackedEvents,
 def test_fvt_finds_the_known_ratio_where_it_never_saw_four_tag_data(tmp_path: Path, repository: Path) -> None:
     """Trained on one toy and judged on another: four-tag data of the signal region are in no training."""
     told = (repository / "docs" / "results" / "fvt-toy.yaml").read_text(encoding="utf-8")
-    for name, events, seed in (("one", 150_000, 1), ("other", 30_000, 3)):
+    for name, events, seed in (("one", 300_000, 1), ("other", 30_000, 3)):
         write_toy(tmp_path / name / "toy", "fvt", events, seed)
         (tmp_path / name / "study.yaml").write_text(told, encoding="utf-8")
     trained = conducted(tmp_path / "one" / "study.yaml", step="train")
@@ -96,4 +96,4 @@ def test_fvt_finds_the_known_ratio_where_it_never_saw_four_tag_data(tmp_path: Pa
         assert figures[f"chi2_per_ndf_{region}"] < 1.5
         assert abs(figures[f"data_over_model_{region}"] - 1) < 3 * figures[f"data_over_model_sigma_{region}"]
         assert abs(figures[f"fvt_bias_{region}"]) < 0.05
-        assert figures[f"fvt_rms_{region}"] < 0.18 < 0.4 < figures[f"fvt_rms_of_constant_{region}"]
+        assert figures[f"fvt_rms_{region}"] < 0.15 < 0.4 < figures[f"fvt_rms_of_constant_{region}"]
