@@ -182,7 +182,7 @@ def test_members_start_from_their_own_of_another_training(together: Run, tmp_pat
 def test_no_member_starts_from_one_of_other_folds(together: Run, tmp_path: Path) -> None:
     pack = Run.open(together.inputs["pack"])
     job: Any = attempt(tmp_path, pack, start_from=str(together.folder), folds={"seed": "other"})
-    with pytest.raises(MissingError, match=r"has no random3\.0-f0-s0 of the same folds"):
+    with pytest.raises(MissingError, match=r"has no random3\.0\.other-f0-s0 of the same folds"):
         train.work(job, Part("members-0-3"))
 
 
