@@ -37,9 +37,7 @@ def test_all_pairs_are_there_once_and_dijets_first() -> None:
 def test_pair_masses() -> None:
     first, second = PAIRS.first.numpy(), PAIRS.second.numpy()
     there = THERE[:, first] & THERE[:, second]
-    np.testing.assert_allclose(
-        np.sqrt(listed(PAIRS.square))[there], mass(VECTORS[:, first] + VECTORS[:, second])[there], rtol=2e-6
-    )
+    np.testing.assert_allclose(np.sqrt(listed(PAIRS.square))[there], mass(VECTORS[:, first] + VECTORS[:, second])[there], rtol=2e-6)
 
 
 def test_jets_that_nearly_touch_keep_their_mass() -> None:

@@ -240,7 +240,8 @@ CATALOGUE = catalogue(
         "one model in several runs",
         "Two runs hold the model of the same folding, fold and seed. Counted twice it would pull the mean and feign a small spread; "
         "often an older training lies beside the newer one.",
-        "Name the runs that are meant, or remove the older one; trainings that differ on purpose take other train.folds.offsets or train.seeds.",
+        "Name the runs that are meant, or remove the older one; "
+        "trainings that differ on purpose take other train.folds.offsets or train.seeds.",
     ),
     Code(
         "EVT053",
