@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 VENV   ?= .venv
+RECIPE ?= cells
 BIN     = $(VENV)/bin
 # torch is pinned here and not in pyproject.toml: the same line finds a CPU build where pip is told of one.
 PIP     = $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint requirements/ci.txt
@@ -12,13 +13,13 @@ FRAME   = pyproject.toml requirements/ci.txt
 
 help:
 	@echo 'make install    $(VENV) with labwright in it; run again it does nothing'
-	@echo 'make demo       the cells study on the bundled sequence: scores, joules, report.html'
+	@echo 'make demo       the cells study on the bundled sequence: scores, joules, report.html; RECIPE=events for toy collisions'
 	@echo 'make test       the tests, less those marked slow'
 	@echo 'make test-slow  the tests marked slow'
 	@echo 'make test-slurm the tests on a Slurm of two virtual nodes, which they start (root, Debian packages slurm-wlm slurmdbd munge mariadb-server)'
 	@echo 'make check      lint, types and the import contract'
 	@echo 'make clean      remove $(VENV) and caches'
-	@echo 'Variables: PYTHON=$(PYTHON) VENV=$(VENV)'
+	@echo 'Variables: PYTHON=$(PYTHON) VENV=$(VENV) RECIPE=$(RECIPE)'
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -27,17 +28,17 @@ $(BIN)/python:
 	  || { echo '$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; }
 
 $(VENV)/.installed: $(FRAME) | $(BIN)/python
-	$(PIP) --editable '.[cells,watch,energy]'
+	$(PIP) --editable '.[cells,events,watch,energy]'
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) --editable '.[cells,watch,energy,dev]'
+	$(PIP) --editable '.[cells,events,watch,energy,dev]'
 	@touch $@
 
 install: $(VENV)/.installed
 
 demo: install
-	$(BIN)/labwright demo cells
+	$(BIN)/labwright demo $(RECIPE)
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2 -m 'not slow and not slurm'

@@ -26,6 +26,24 @@ WITHOUT_EFFECT = {
         "train.prefetch",
         "train.validate.batch_size",
     ],
+    "events": [
+        "merge.from",
+        "merge.workers",
+        "pack.read_events",
+        "pack.source.path",
+        "pack.source.planned_minutes",
+        "predict.batch_size",
+        *RUN,
+        "train.accelerator",
+        "train.checkpoint_every_s",
+        "train.keep.best",
+        "train.keep.every",
+        "train.keep.last",
+        "train.max_members",
+        "train.members",
+        "train.prefetch",
+        "train.validate.batch_size",
+    ],
 }
 
 

@@ -23,11 +23,13 @@ from labwright.cells.source_options import SourceOptions
 from labwright.cells.tiff import Plane, plane, read_image, read_mask
 from labwright.data.findings import GENERIC, Code, Finding
 from labwright.data.splits import coverage, leaks
+from labwright.events.findings import CATALOGUE as EVENTS
 from labwright.launch.findings import CATALOGUE as OF_SUBMISSIONS
 from labwright.launch.registry import moved
 from labwright.runs.publish import digest
 from labwright.study.registry import BUILT_IN, recipe
 from labwright.testing.hostile import CORPUS
+from labwright.testing.hostile_events import CORPUS as EVENTS_CORPUS
 
 NOTE = "<!-- Written by tools/make_findings_pages.py; change the catalogue of the codes, not this page. -->"
 SEVERITIES = {
@@ -35,20 +37,34 @@ SEVERITIES = {
     "warning": "**Warning**: it is shown and counted, and the work goes on.",
     "note": "**Note**: it is only recorded.",
 }
-SET_ASIDE = """
+FRAME_ASIDE = """
 The frame is set aside and the rest goes on. In a frame that no split takes it is only a note:
 to leave a frame out is one way to mend the data."""
+EVENT_ASIDE = """
+What is bad (events, rows of a file, or the file) is set aside and the rest goes on."""
+
+OF_SCORES = "**Error**: the step stops (exit code 65) and leaves no scores."
+SCORES = {
+    "EVT040": ("pack-0123456789", "467 of 700 events lie in folds that have no model; there are modulo3-f0-s0"),
+    "EVT050": ("predict-89abcdef01", "pack-0123456789, pack-23456789ab: it scored other events"),
+    "EVT051": ("predict-89abcdef01", "predict-0123456789 has svb of B, S; predict-89abcdef01 has fvt of d4, d3"),
+    "EVT052": ("predict-89abcdef01", "random3.0-f1-s0 is in predict-0123456789, predict-89abcdef01"),
+    "EVT053": ("predict-89abcdef01", "fold 0, 2 of 3 of random3.1, seed 0, has no model in any run"),
+    "EVT054": ("predict-89abcdef01", "300 models would score each event, more than 255"),
+}
+"""Of the codes that predict and merge refuse with: place and text."""
 
 
 def pages() -> dict[str, str]:
     """File name → text: a page for each code, and ``README.md`` with the list of them."""
-    examples = {one.code: one for one in (*_of_splits(), *_of_submissions(), *_of_cells())}
+    examples = {one.code: one for one in (*_of_splits(), *_of_submissions(), *_of_cells(), *_of_events())}
     groups = {"Every recipe": dict(GENERIC), "Submissions": dict(OF_SUBMISSIONS)}
     for name in BUILT_IN:
         if "findings" in recipe(name).tools:
-            groups[f"Recipe {name}"] = dict(CATALOGUE)
+            groups[f"Recipe {name}"] = dict(recipe(name).tool("findings"))
+    asides = dict.fromkeys(CATALOGUE, FRAME_ASIDE) | dict.fromkeys(EVENTS, EVENT_ASIDE)
     texts = {
-        f"{code.code}.md": _page(code, examples[code.code], SET_ASIDE if code.code in CATALOGUE else "")
+        f"{code.code}.md": _page(code, examples[code.code], asides.get(code.code, ""))
         for codes in groups.values()
         for code in codes.values()
     }
@@ -71,11 +87,12 @@ def _index(groups: dict[str, dict[str, Code]]) -> str:
 
 
 def _page(code: Code, example: Finding, aside: str) -> str:
+    means = SEVERITIES[code.severity] + (aside if code.severity == "error" else "")
     return f"""# {code.code}: {code.title}
 
 {NOTE}
 
-{SEVERITIES[code.severity]}{aside if code.severity == "error" else ""}
+{OF_SCORES if code.code in SCORES else means}
 
 ## Why it matters
 
@@ -100,6 +117,17 @@ def _of_cells() -> Iterator[Finding]:
         with tempfile.TemporaryDirectory() as folder:
             data = case.make(Path(folder)).parent / "data"
             yield next(one for one in _found(data) if one.code == name)
+
+
+def _of_events() -> Iterator[Finding]:
+    """One finding of each code of the events recipe: the line that the hostile corpus asks for, which a test compares with what comes."""
+    yield EVENTS["EVT037"].at("random3.0-f0-s0", "700 events to train on, a batch has 1,024")
+    yield from (EVENTS[code].at(place, text) for code, (place, text) in SCORES.items())
+    for case in EVENTS_CORPUS:
+        if case.expect_text:
+            code, _, rest = case.expect_text.partition(" ")
+            place, _, text = rest.partition(": ")
+            yield EVENTS[code].at(place, text)
 
 
 def _found(data: Path) -> Iterator[Finding]:

@@ -37,12 +37,14 @@ def test_verbs() -> None:
 
 @pytest.mark.usefixtures("listed")
 def test_recipes_steps_and_findings() -> None:
-    assert offered("new", "") == ["toy", "cells"]
+    assert offered("new", "") == ["toy", "cells", "events"]
     assert offered("new", "c") == ["cells"]
     assert offered("run", "study.yaml", "--step", "") == ["pack", "check", "train", "evaluate"]
     assert offered("list", "--finding", "TOY") == ["TOY001", "TOY002"]
     assert offered("list", "re") == ["recipes"]
     assert offered("list", "steps", "--recipe", "t") == ["toy"]
+    assert offered("new", "events", "--study", "s") == ["svb"]
+    assert offered("new", "toy", "--study", "") == []
 
 
 @pytest.mark.usefixtures("listed")
@@ -56,6 +58,8 @@ def test_option_paths_come_by_section_then_with_their_defaults_and_choices() -> 
     # The kinds of a section are one choice.
     assert offered("run", "study.yaml", "--set", "train.pace.kind=") == ["train.pace.kind=fast", "train.pace.kind=slow"]
     assert offered("run", "study.yaml", "--set", "train.nothing=") == []
+    # What stands for a name of the study's own cannot be typed as it is.
+    assert not any(one != one.lower() for one in offered("run", "nowhere.yaml", "--set", "pack.classes"))
 
 
 @pytest.mark.usefixtures("listed")
@@ -128,7 +132,9 @@ def test_sites_come_from_every_folder_that_is_searched(study: Path, tmp_path: Pa
 
 @pytest.mark.usefixtures("listed")
 def test_export_takes_weights_of_a_run_or_jobs_of_a_study() -> None:
-    assert offered("export", "") == ["weights", "data/", "runs/", "study.yaml"]
+    assert offered("export", "") == ["weights", "results", "data/", "runs/", "study.yaml"]
+    assert offered("export", "results", "tr") == ["train-0123456789"]
+    assert offered("export", "results", "train-0123456789", "--to", "r") == ["runs/"]
     assert offered("export", "weights", "tr") == ["train-0123456789"]
     assert offered("export", "weights", "train-0123456789", "--to", "r") == ["runs/"]
     assert offered("export", "study.yaml", "--to", "") == ["sbatch", "condor", "dagman"]

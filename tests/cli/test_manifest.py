@@ -26,7 +26,7 @@ def test_every_option_is_explained() -> None:
 
 def test_a_third_partys_recipe_is_known_after_it_was_listed(labwright, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "toy" not in load()["recipes"]
-    assert [row["recipe"] for row in labwright("list", "recipes", "--json").json] == ["toy", "cells"]
+    assert [row["recipe"] for row in labwright("list", "recipes", "--json").json] == ["toy", "cells", "events"]
     assert load()["recipes"]["toy"] == build({"toy": recipe("toy")})["recipes"]["toy"]
     assert load()["findings"]["TOY001"]["todo"] == "Measure again."
     # It is forgotten when its package is gone.

@@ -20,7 +20,12 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "sr
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
-SECTIONS = ("pack", "check", "train", "predict", "evaluate", "run")
+SECTIONS = ("pack", "check", "train", "predict", "merge", "evaluate", "run")
+BASES = {
+    "cells": "pack: {source: {kind: ctc, path: data}, split: {train: ['01'], validate: ['02']}}",
+    "events": "pack: {source: {path: data}, classes: {background: {}, signal: {}}}",
+}
+"""The least that a study of each recipe says; a study on a page, or a part of one, comes on top of it."""
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 
@@ -63,7 +68,7 @@ def test_commands_parse(page: Path) -> None:
 
 @pages
 def test_options_exist(page: Path) -> None:
-    known = {f"{step.name}.{option.path}" for step in recipe("cells").steps for option in walk(step.options)}
+    known = {f"{step.name}.{option.path}" for name in BASES for step in recipe(name).steps for option in walk(step.options)}
     known |= {f"run.{option.path}" for option in walk(RunOptions)}
     named = set()
     for code in CODE.findall(prose(page)):
@@ -75,8 +80,12 @@ def test_options_exist(page: Path) -> None:
 
 @pages
 def test_studies_are_valid(page: Path, tmp_path: Path) -> None:
+    named = re.findall(
+        rf"^recipe: ({'|'.join(BASES)})$|labwright new ({'|'.join(BASES)})\b", page.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    name = "events" if any("events" in one for one in named) or "events" in page.name else "cells"
     base = tmp_path / "base.yaml"
-    base.write_text("recipe: cells\npack: {source: {kind: ctc, path: data}, split: {train: ['01'], validate: ['02']}}\n")
+    base.write_text(f"recipe: {name}\n{BASES[name]}\n")
     for number, body in enumerate(blocks(page, "yaml")):
         if re.match(rf"(recipe|parameters|{'|'.join(SECTIONS)}):", body):
             fragment = tmp_path / f"{number}.yaml"

@@ -50,7 +50,26 @@ def _outcome(one: Run, other: Run) -> Iterator[str]:
 
 
 def _content(path: Path) -> Any:
-    return _timeless(json.loads(path.read_text(encoding="utf-8"))) if path.suffix == ".json" else path.read_bytes()
+    """What counts of a file: a ROOT file also keeps the moment in which it was made."""
+    match path.suffix:
+        case ".json":
+            return _timeless(json.loads(path.read_text(encoding="utf-8")))
+        case ".root":
+            return _trees(path)
+        case _:
+            return path.read_bytes()
+
+
+def _trees(path: Path) -> dict[str, bytes]:
+    """The arrays of each tree's branches."""
+    import uproot
+
+    with uproot.open(path) as file:
+        return {
+            f"{name}/{branch}": array.tobytes()
+            for name in file.keys(cycle=False)
+            for branch, array in file[name].arrays(library="np").items()
+        }
 
 
 def _timeless(value: Any) -> Any:

@@ -53,6 +53,9 @@ class FakeJob:
     def record(self, kind: str, **fields: Any) -> None:
         self.records.append({"kind": kind, **fields})
 
+    def finding(self, code: str, place: str, text: str, severity: str = "error") -> None:
+        self.record("finding", code=code, severity=severity, place=place, text=text)
+
     def say(self, text: str) -> None:
         self.said.append(text)
 

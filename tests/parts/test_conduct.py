@@ -100,7 +100,7 @@ def test_a_chosen_run_is_taken(desk: Desk) -> None:
 
 
 def test_a_step_that_is_none_is_refused(desk: Desk) -> None:
-    with pytest.raises(CommandError, match="count, gate, fit, sum"):
+    with pytest.raises(CommandError, match="count, gate, fit, mean, sum"):
         desk.conduct(step="counts")
 
 

@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import create_model
+
 from labwright.parts.conduct import Result, conduct
 from labwright.runs import sections
 from labwright.runs.errors import DataError, MissingError, Stopped
@@ -23,6 +25,7 @@ from labwright.runs.publish import write_json
 from labwright.runs.run import Run
 from labwright.study.options import Options, option
 from labwright.study.plan import Planned, create, plan
+from labwright.study.references import named
 from labwright.study.resolve import Study, resolve
 from labwright.study.step import LazyStep, Part, RawFile, Recipe
 
@@ -62,6 +65,18 @@ class FitOptions(Options):
     """Time for each round."""
 
 
+_From = create_model(
+    "_From", __base__=Options, **{"from": (tuple[Path, ...], option((), effect=False, description="Runs of fit or mean, to be averaged."))}
+)
+
+
+class MeanOptions(_From):
+    """Average several fits."""
+
+    digits: int = option(3, ge=0)
+    """Rounded to so many."""
+
+
 class SumOptions(Options):
     """Add it all up."""
 
@@ -76,6 +91,16 @@ RECIPE = Recipe(
         LazyStep("count", 1, CountOptions, __name__, "Count the words of each text."),
         LazyStep("gate", 1, GateOptions, __name__, "Look for errors.", needs=("count",)),
         LazyStep("fit", 1, FitOptions, __name__, "Train.", needs=("count",), gates=("gate",), trains=True),
+        LazyStep(
+            "mean",
+            1,
+            MeanOptions,
+            __name__,
+            "Average several fits.",
+            optional=True,
+            replaces=("fit",),
+            runs=lambda options: named(getattr(options, "from"), ("fit", "mean")),
+        ),
         LazyStep("sum", 1, SumOptions, __name__, "Add up.", needs=("count", "fit")),
     ),
     extra="",
@@ -121,8 +146,14 @@ def finish(job: Any) -> Mapping[str, Any]:
     match job.options:
         case CountOptions():
             return {"words": sum(figures.get("words", 0) for figures in job.results().values())}
+        case MeanOptions():
+            weights = [run.figures()["weight"] for run in job.inputs.values()]
+            return {"weight": round(sum(weights) / len(weights), job.options.digits)}
         case SumOptions():
-            figures = {"total": job.inputs["count"].figures()["words"], "weight": job.inputs["fit"].figures()["weight"]}
+            figures = {
+                "total": job.inputs["count"].figures()["words"],
+                "weight": job.inputs.get("mean", job.inputs.get("fit")).figures()["weight"],
+            }
             report = [sections.figures(job.options.title, [sections.figure(name, value) for name, value in figures.items()])]
             write_json(job.run.output("report.json"), {"sections": report}, "report")
             return figures

@@ -13,6 +13,8 @@ MADE = [
     sections.figures("Scores", [sections.figure("dice", 0.75, unit="", method="original size"), sections.figure("joules", None, unit="J")]),
     sections.table("Frames", ["identity", "cells"], [["a/01/frame 1", 12], ["a/01/frame 2", None]]),
     sections.curves("Loss", {"train": [(1, 0.5), (2, 0.25)]}, x="step", y="loss", marks=[2]),
+    sections.film("ROC", ["a"], [0, 1], [sections.frame("1", [[0, 0.5]], "rate 0.1")], x="fpr", y="tpr", over="epoch", hidden=["a"]),
+    sections.heat("Confusion", ["S", "B"], ["S", "B"], [[1, 0.5], [None, 1]], x="taken for", y="is"),
     sections.bars("Energy", {"train": 10.0, "validate": 2.0}, unit="J"),
     sections.images("Worst", [("overlays/a.png", "frame 1")]),
     sections.text("Note", "labels are silver"),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from labwright.study import registry
 from labwright.study.fields import marks
 from labwright.study.fingerprint import effective, fingerprint
+from labwright.study.options import Options, option
 from labwright.study.resolve import Study
 from labwright.study.step import RawFile
 from labwright.testing.recipes import without_effect
@@ -44,6 +45,18 @@ def test_order_and_place_do_not_count(toy: ModuleType) -> None:
     assert mark(toy, inputs={"more": "cd", "pack": "ab"}) == mark(toy)
     assert mark(toy, workers=9) == mark(toy)
     assert mark(toy, costs={"a": 1, "b": 2}) == mark(toy, costs={"b": 2, "a": 1})
+
+
+def test_the_order_of_a_mapping_counts_where_it_is_marked(toy: ModuleType) -> None:
+    class Ordered(Options):
+        """Classes in the order of outputs."""
+
+        classes: dict[str, int] = option(ordered=True)
+        """Outputs."""
+
+    step = toy.RECIPE.step("train")
+    first, second = (fingerprint(step, Ordered(classes=classes), 0, {}, ()) for classes in ({"a": 1, "b": 2}, {"b": 2, "a": 1}))
+    assert first != second
 
 
 @pytest.mark.parametrize(

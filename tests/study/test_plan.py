@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,7 +61,7 @@ def test_names_follow_the_raw_files_by_name_and_size_wherever_they_lie(desk: Des
 def test_a_step_is_planned_with_what_it_needs(desk: Desk) -> None:
     assert list(desk.plan(steps=["count"])) == ["count"]
     assert list(desk.plan(steps=["gate"])) == ["count", "gate"]
-    assert list(desk.plan(steps=["fit"])) == ["count", "gate", "fit"]
+    assert list(desk.plan(steps=["fit"])) == ["count", "fit"]
     assert list(desk.plan(steps=["sum"])) == ["count", "gate", "fit", "sum"]
     desk.conduct(step="fit")
     assert list(desk.plan(steps=["sum"])) == ["count", "fit", "sum"], "what is trained has passed its gate"
@@ -156,3 +158,70 @@ def test_the_newest_done_run_comes_first(desk: Desk) -> None:
     folders = [desk.conduct(f"fit.rounds={rounds}", step="fit")["fit"].folder.name for rounds in (1, 2, 3)]
     create(desk.plan("fit.rounds=4")["fit"], desk.study("fit.rounds=4"))
     assert [run.name for run in done_runs(desk.folder / "runs", "counting", "fit")] == folders[::-1]
+
+
+def fits(desk: Desk) -> list[Path]:
+    """Two done runs of fit, as a sweep makes them."""
+    return [desk.conduct(f"fit.rounds={rounds}", step="fit")["fit"].folder for rounds in (1, 3)]
+
+
+def test_an_optional_step_is_planned_where_the_study_speaks_of_it_or_it_is_asked_for(desk: Desk) -> None:
+    folders = fits(desk)
+    assert "mean" not in desk.plan()
+    said = f"mean.from={folders[0].parent}/fit-*"
+    assert list(desk.plan(said)) == ["count", "gate", "mean", "sum"]
+    assert list(desk.plan(said, steps=["fit"])) == ["count", "fit"]
+    assert list(desk.plan(said, steps=["mean"])) == ["mean"]
+    with pytest.raises(MissingError, match="no run of fit and mean"):
+        desk.plan(f"mean.from={folders[0].parent}/none", steps=["mean"])
+
+
+def test_an_optional_step_feeds_later_ones_in_place_of_those_it_replaces(desk: Desk) -> None:
+    folders = fits(desk)
+    planned = desk.plan(f"mean.from={folders[0]},{desk.folder / folders[1].name}", steps=["sum"])
+    assert list(planned) == ["count", "mean", "sum"]
+    assert list(planned["sum"].inputs) == ["count", "mean"]
+    assert {one.folder for one in planned["mean"].inputs.values()} == set(folders)
+    done = desk.conduct(f"mean.from={folders[0]},{desk.folder / folders[1].name}", step="sum")
+    weights = [Run.open(folder).figures()["weight"] for folder in folders]
+    assert done["sum"].figures["weight"] == round(sum(weights) / 2, 3)
+    assert set(Run.open(done["mean"].folder).inputs.values()) == set(folders)
+
+
+def test_named_runs_count_in_the_fingerprint_and_their_order_does_not(desk: Desk) -> None:
+    one, other = fits(desk)
+    name = {
+        key: desk.plan(f"mean.from={text}", steps=["mean"])["mean"].folder.name
+        for key, text in {"both": f"{one},{other}", "turned": f"{other},{one}", "one": f"{one}", "all": f"{one.parent}/fit-*"}.items()
+    }
+    assert name["both"] == name["turned"] == name["all"] != name["one"]
+
+
+def test_the_points_of_a_sweep_do_without_what_brings_runs_together(desk: Desk) -> None:
+    folders = fits(desk)
+    study = replace(desk.study(f"mean.from={folders[0]}"), label="rounds=1")
+    assert "mean" not in {one.name for one in plan_module.plan(study)}
+    assert "mean" in {one.name for one in plan_module.plan(study, steps=["mean"])}
+
+
+def test_a_named_run_that_changed_since_is_refused(desk: Desk) -> None:
+    folder = fits(desk)[0]
+    (folder / "output" / "weight.txt").write_text("0.123456789012345678"[: len((folder / "output" / "weight.txt").read_text())])
+    with pytest.raises(DataError, match="does not fit its manifest"):
+        desk.plan(f"mean.from={folder}", steps=["mean"])
+
+
+def test_several_files_and_what_they_expand_to_plan_the_same_runs(desk: Desk) -> None:
+    cache = desk.folder / "cache.yaml"
+    cache.write_text(
+        "parameters: {letters: {type: int, help: least letters of a word}, tag: {type: text, default: none}}\n"
+        "count: {letters: '${letters}'}\nsum: {title: '${tag}'}\n"
+    )
+    words = [desk.path, cache, "--param", "letters=2", "--param", "tag=test", "--set", "fit.rounds=5"]
+    flat = desk.folder / "flat.yaml"
+    flat.write_text(desk.labwright("expand", *map(str, words)).stdout)
+    plans = [json.loads(desk.labwright("plan", *map(str, given), "--json").stdout) for given in (words, [flat])]
+    assert [(one["step"], one["fingerprint"]) for one in plans[0]] == [(one["step"], one["fingerprint"]) for one in plans[1]]
+    assert desk.labwright("run", *map(str, words), "--quiet").returncode == 0
+    done = json.loads(desk.labwright("run", str(flat), "--json").stdout)["runs"]
+    assert [one["fresh"] for one in done] == [False] * len(done)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from labwright.runs.errors import MissingError, StudyError
+from labwright.study import expand
 from labwright.study.resolve import Study, resolve
 
 WRONG = """recipe: toy
@@ -145,9 +146,9 @@ def test_a_later_file_decides_between_making_and_taking(toy: ModuleType, tmp_pat
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("train: {epochs: 1}", "study.yaml: recipe: is required and not given; expected one of cells, toy"),
-        ("recipe: tyo", "study.yaml:1: recipe: there is no recipe 'tyo'; expected one of cells, toy; did you mean 'toy'?"),
-        ("recipe: [toy]", "study.yaml:1: recipe: has to be a name; expected one of cells, toy"),
+        ("train: {epochs: 1}", "study.yaml: recipe: is required and not given; expected one of cells, events, toy"),
+        ("recipe: tyo", "study.yaml:1: recipe: there is no recipe 'tyo'; expected one of cells, events, toy; did you mean 'toy'?"),
+        ("recipe: [toy]", "study.yaml:1: recipe: has to be a name; expected one of cells, events, toy"),
         (
             "recipe: toy",
             "study.yaml: pack.source: is required and not given; expected section with kind folder or noise (Where images come from)",
@@ -189,3 +190,63 @@ def test_no_study_and_an_absent_study() -> None:
         resolve([])
     with pytest.raises(MissingError, match="no such study file"):
         resolve(["nowhere/study.yaml"])
+
+
+@pytest.fixture
+def pair(toy: ModuleType, tmp_path: Path) -> list[Path]:
+    """A study and a file that goes over it, both with `${tag}`."""
+    base, cache = tmp_path / "base.yaml", tmp_path / "cache.yaml"
+    base.write_text(
+        "recipe: toy\nparameters:\n  tag: {type: text, default: none, help: what this is for}\n  n: {type: int}\n"
+        "pack: {source: {kind: folder, path: '/in/${tag}'}}\ntrain: {epochs: '${n}'}\nrun: {name: '${tag}'}\n"
+    )
+    cache.write_text("pack: {masks: ['/masks/${tag}']}\ntrain: {learning_rate: 0.1}\n")
+    return [base, cache]
+
+
+def test_a_parameter_holds_for_all_files_or_for_the_one_that_is_named(pair: list[Path]) -> None:
+    found: Any = resolve(pair, params=["tag=test", "n=3"], sets=["train.learning_rate=0.2"])
+    assert (found.run.name, found.steps["pack"].masks) == ("test", (Path("/masks/test"),))
+    assert (found.steps["train"].epochs, found.steps["train"].learning_rate) == (3, 0.2)
+    for word in ("cache", "cache.yaml"):
+        found = resolve(pair, params=["n=3", f"{word}:tag=other", "tag=test"])
+        assert (found.run.name, found.steps["pack"].source.path, found.steps["pack"].masks) == (
+            "test",
+            Path("/in/test"),
+            (Path("/masks/other"),),
+        )
+        assert found.origins["run.name"] == "--param tag"
+        assert found.parameters == {"tag": "test", "n": 3, "cache.yaml:tag": "other"}
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        (["n=1", "tga=x"], "tga: the study has no such parameter; did you mean 'tag'?"),
+        (["n=1", "cahce:tag=x"], "'cahce' names none of the study's files, base.yaml and cache.yaml; did you mean 'cache:tag'?"),
+        (["n=1", "cache:tga=x"], "tga: the study has no such parameter; did you mean 'tag'?"),
+        (["n=1", "cache:n=x"], "n: 'x' does not fit; expected whole number"),
+        (["n=1", "cache:n=2"], "cache.yaml:n: '${n}' stands nowhere in cache.yaml"),
+        ([], "the parameter 'n' has no value; give it with --param n=…"),
+    ],
+)
+def test_parameters_that_are_unknown_or_stand_nowhere_are_refused(pair: list[Path], params: list[str], expected: str) -> None:
+    with pytest.raises(StudyError) as caught:
+        resolve(pair, params=params)
+    assert expected in str(caught.value)
+
+
+def test_a_parameter_that_no_file_uses_is_refused(pair: list[Path]) -> None:
+    pair[1].write_text("parameters: {more: {type: int, default: 1}}\n")
+    with pytest.raises(StudyError, match=r"parameters.more: is declared but '\$\{more\}' stands nowhere in the study"):
+        resolve(pair, params=["n=1"])
+
+
+def test_several_files_expand_to_one_that_is_the_same_study(pair: list[Path], tmp_path: Path) -> None:
+    given = {"params": ["n=3", "tag=a", "cache:tag=b"], "sets": ["train.epochs=5"]}
+    whole = resolve(pair, **given)
+    flat = tmp_path / "flat" / "study.yaml"
+    flat.parent.mkdir()
+    flat.write_text(expand.text(whole))
+    one = resolve([flat])
+    assert (one.steps, one.run, one.recipe) == (whole.steps, whole.run, whole.recipe)

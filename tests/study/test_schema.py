@@ -108,3 +108,10 @@ def test_units_marks_and_docs_are_in_the_schema(toy: ModuleType) -> None:
     assert definitions["Cosine"]["properties"]["warmup_steps"]["unit"] == "steps"
     assert definitions["TrainOptions"]["properties"]["workers"]["effect"] is False
     assert definitions["TrainOptions"]["properties"]["epochs"]["description"].startswith("Passes over the items.")
+
+
+def test_sections_in_lists_and_mappings_are_told_where_asked() -> None:
+    recipe = registry.recipe("events")
+    plain_rows, listed = ({row.path for row in walk(recipe.step("pack").options, "pack", listed=one)} for one in (False, True))
+    assert listed - plain_rows >= {"pack.classes.NAME.where", "pack.source.groups.EACH.files"}
+    assert plain_rows <= listed

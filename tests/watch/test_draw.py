@@ -53,6 +53,8 @@ def every_kind(text: str) -> list[dict[str, Any]]:
         sections.figures(text, [sections.figure(text, text, unit=text, method=text, note=text)], text),
         sections.table(text, [text], [[text]], text),
         sections.curves(text, {text: [(0, 1)]}, x=text, y=text, note=text),
+        sections.film(text, [text], [0.0], [sections.frame(text, [[1.0]], text)], x=text, y=text, over=text, note=text),
+        sections.heat(text, [text], [text], [[1.0]], x=text, y=text, note=text),
         sections.bars(text, {text: 1.0}, unit=text, note=text),
         sections.images(text, [("a.png", text), (text, text)], text),
         sections.text(text, text),
@@ -117,6 +119,22 @@ def test_a_plot_holds_its_data_and_marks(tmp_path: Path) -> None:
     assert plot["data"][0]["y"] == [0.5, None]
     assert plot["layout"]["yaxis"]["type"] == "log"
     assert [mark["x0"] for mark in plot["layout"]["shapes"]] == [2]
+
+
+def test_each_step_of_a_film_brings_the_lines_of_its_frame(tmp_path: Path) -> None:
+    frames = [sections.frame("1", [[0, 0.5], [0, 1]], "rate 0.1"), sections.frame("2", [[0, 0.7], [0, None]], "rate 0.05")]
+    section = sections.film("ROC", ["a", "b"], [0, 1], frames, x="fpr", y="tpr", over="epoch", hidden=["b"])
+    (script,) = Page(draw(section, tmp_path)).scripts
+    plot = json.loads(script)
+    assert [(trace["name"], trace["y"], trace["visible"]) for trace in plot["data"]] == [
+        ("a", [0, 0.7], True),
+        ("b", [0, None], "legendonly"),
+    ]
+    (slider,) = plot["layout"]["sliders"]
+    assert slider["active"] == 1
+    assert [step["args"][0]["y"] for step in slider["steps"]] == [[[0, 0.5], [0, 1]], [[0, 0.7], [0, None]]]
+    assert [step["args"][1]["annotations[0].text"] for step in slider["steps"]] == ["rate 0.1", "rate 0.05"]
+    assert plot["layout"]["annotations"][0]["text"] == "rate 0.05"
 
 
 def test_a_curve_with_values_that_json_has_not_is_drawn(tmp_path: Path) -> None:

@@ -12,10 +12,9 @@ import pyarrow.compute as compute
 
 from labwright.cells.pack import NEED_LABELS, PACK
 from labwright.cells.recipe import CheckOptions
+from labwright.data.checked import report, take_over
 from labwright.data.packs import Pack
 from labwright.data.splits import coverage, leaks
-from labwright.runs import sections
-from labwright.runs.publish import write_json
 from labwright.study.step import Figures, Job, Part
 
 
@@ -26,8 +25,7 @@ def parts(job: Job[CheckOptions]) -> list[Part]:
 def work(job: Job[CheckOptions], part: Part) -> Figures:
     """Record the findings of the pack and of its splits."""
     source = job.inputs["pack"]
-    for one in source.findings():
-        job.finding(one["code"], one["place"], one["text"], one["severity"])
+    take_over(job, source)
     pack = Pack.open(source.output(PACK))
     items = with_marks(pack.items)
     selectors = source.options["split"]
@@ -39,17 +37,7 @@ def work(job: Job[CheckOptions], part: Part) -> Figures:
 
 
 def finish(job: Job[CheckOptions]) -> Figures:
-    findings = job.run.findings()
-    severities = [one["severity"] for one in findings]
-    counts = {f"{name}s": severities.count(name) for name in ("error", "warning", "note")}
-    rows = [[one["code"], one["severity"], one["place"], one["text"]] for one in findings]
-    figures = {**counts, **job.results()["pack"]}
-    report = [
-        sections.figures("Check", [sections.figure(name, value) for name, value in figures.items()]),
-        sections.table("Findings", ["code", "severity", "place", "text"], rows),
-    ]
-    write_json(job.run.output("report.json"), {"sections": report}, "report")
-    return figures
+    return report(job, "pack")
 
 
 def with_marks(items: pa.Table) -> pa.Table:

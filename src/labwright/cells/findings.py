@@ -6,8 +6,7 @@ An *error* sets the item aside: packing goes on without it and training refuses 
 
 from __future__ import annotations
 
-from labwright.data.findings import Code, Finding, catalogue
-from labwright.runs.errors import DataError
+from labwright.data.findings import Code, Finding, Unusable, catalogue
 
 CATALOGUE = catalogue(
     # Listing: what the names of the files tell.
@@ -164,25 +163,10 @@ CATALOGUE = catalogue(
 )
 
 
-class BadItem(DataError):
-    """One file or pair that cannot be used; it is set aside and the rest goes on.
+class BadItem(Unusable):
+    """One file or pair that cannot be used; it is set aside and the rest goes on."""
 
-    Args:
-        finding: code in ``CATALOGUE``.
-        text: what was seen, with values, without a full stop.
-        where: the file.
-    """
-
-    def __init__(self, finding: str, text: str, *, where: str = "") -> None:
-        super().__init__(text, where=where, todo=CATALOGUE[finding].todo)
-        self.finding = finding
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (self.finding, self.what, self.where)
-
-
-def _rebuild(finding: str, what: str, where: str) -> BadItem:
-    return BadItem(finding, what, where=where)
+    codes = CATALOGUE
 
 
 def finding(code: str, place: str, text: str) -> Finding:

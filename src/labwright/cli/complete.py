@@ -18,6 +18,7 @@ from labwright.cli.verbs import BY_NAME, VERBS
 Candidate = tuple[str, str]
 STUDY_ENDINGS = (".yaml", ".yml")
 LAUNCHERS = (("local", "this machine"), ("slurm", "any Slurm cluster"), ("htcondor", "any HTCondor pool"))
+EXPORTED = (("weights", "safetensors and a model card"), ("results", "what a run made, published"))
 JOB_FILES = (("sbatch", "for Slurm"), ("condor", "for HTCondor"), ("dagman", "for HTCondor, all steps as one DAG"))
 
 
@@ -150,6 +151,12 @@ def _values(argument: Argument, current: str, context: _Context) -> Iterator[Can
         from labwright.cli.manifest import load
 
         yield from _beginning(current, [(name, recipe["doc"]) for name, recipe in load()["recipes"].items()])
+    elif argument.kind == "ready":
+        from labwright.cli.manifest import load
+
+        known = load()["recipes"]
+        named = [known[word] for word in context.positionals if word in known]
+        yield from _beginning(current, [one for recipe in named or known.values() for one in recipe.get("studies", {}).items()])
     elif argument.kind == "finding":
         from labwright.cli.manifest import load
 
@@ -177,14 +184,14 @@ def _sites(context: _Context) -> Iterator[Candidate]:
 
 
 def _exported(kind: str, current: str, context: _Context) -> Iterator[Candidate]:
-    """What ``export`` takes: ``weights`` and a run, or studies; and where either goes."""
-    of_weights = context.positionals[:1] == ["weights"]
+    """What ``export`` takes: ``weights`` or ``results`` and runs, or studies; and where they go."""
+    of_runs = context.positionals[:1] in (["weights"], ["results"])
     if kind == "to":
-        yield from _paths(current, ()) if of_weights else _beginning(current, JOB_FILES)
-    elif of_weights:
+        yield from _paths(current, ()) if of_runs else _beginning(current, JOB_FILES)
+    elif of_runs:
         yield from _paths(current, ()) if "/" in current else _runs(current, context)
     else:
-        yield from _beginning(current, [("weights", "safetensors and a model card")] if not context.positionals else [])
+        yield from _beginning(current, list(EXPORTED) if not context.positionals else [])
         yield from _paths(current, STUDY_ENDINGS)
 
 
@@ -210,7 +217,8 @@ def _by_path(recipes: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Options by path; where several kinds of a section share one, it takes the words of all."""
     found: dict[str, dict[str, Any]] = {}
     for recipe in recipes:
-        for option in recipe["options"]:
+        # Capitals in a path stand for a name or a place that the study gives.
+        for option in (one for one in recipe["options"] if one["path"].islower()):
             known = found.setdefault(option["path"], option)
             if known is not option:
                 found[option["path"]] = {**known, "choices": list(dict.fromkeys([*known["choices"], *option["choices"]]))}

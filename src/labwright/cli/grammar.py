@@ -16,7 +16,7 @@ class Argument(NamedTuple):
     value: str = ""
     """How help calls the value; a flag without one is a switch."""
     kind: str = ""
-    """What completes it: study, place, step, option, parameter, run, recipe, finding, verb, folder, file, site, export, or
+    """What completes it: study, place, step, option, parameter, run, recipe, finding, verb, folder, file, site, export, ready, or
     ``command``: all words after ``--``."""
     choices: tuple[str, ...] = ()
     times: str = ""
@@ -61,7 +61,13 @@ PLACE = Argument(
     "place", "study file, folder of a study, folder of runs, or one run; the current folder by default", "PLACE", "place", times="?"
 )
 SET = Argument("--set", "set an option, such as train.epochs=5", "OPTION=VALUE", "option", times="*")
-PARAM = Argument("--param", "set a parameter of the study, such as data=/elsewhere", "NAME=VALUE", "parameter", times="*")
+PARAM = Argument(
+    "--param",
+    "set a parameter of the study, such as data=/elsewhere; with several files FILE:NAME=VALUE sets it in one",
+    "NAME=VALUE",
+    "parameter",
+    times="*",
+)
 RUNS = Argument("--runs", "where run folders lie, instead of what the study says", "DIR", "folder")
 RUN = Argument(
     "--run", "take this run for its step instead of the planned one (name, beginning of a name, or path)", "RUN", "run", times="*"

@@ -55,6 +55,11 @@ def _guarded(words: list[str]) -> int:
             sentence = disk_error(error, Path(os.fsdecode(error.filename or ".")))
             if isinstance(sentence, LabwrightError):
                 return tell(sentence, as_json="--json" in words)
+        if isinstance(error, ModuleNotFoundError):
+            from labwright.cli.absent import not_installed
+
+            if absent := not_installed(error):
+                return tell(absent, as_json="--json" in words)
         return _our_fault(error, words)
 
 

@@ -90,6 +90,7 @@ def _recipe(recipe: Recipe) -> dict[str, Any]:
         "extra": recipe.extra,
         "demo": bool(recipe.demo),
         "tools": sorted(recipe.tools),
+        "studies": dict(recipe.studies),
         "steps": [
             {"name": step.name, "doc": step.doc, "needs": list(step.needs), "gates": list(step.gates), "trains": step.trains}
             for step in recipe.steps
@@ -107,7 +108,7 @@ def _recipe(recipe: Recipe) -> dict[str, Any]:
                 "when": option.when,
             }
             for section, model in models(recipe).items()
-            for option in walk(model, section)
+            for option in walk(model, section, listed=True)
         ],
     }
 

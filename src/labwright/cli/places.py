@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labwright.cli import scan
 from labwright.runs.errors import CommandError, MissingError, StudyError
 from labwright.runs.run import Run, runs_in
 from labwright.study.messages import listed
@@ -76,15 +77,26 @@ def runs_folder_at(place: Path, runs: Path | None = None) -> Path:
     if runs is not None:
         folder = runs
     elif place.is_file() or (place / STUDY).is_file():
-        from labwright.study.plan import runs_folder
-        from labwright.study.resolve import resolve
-
-        folder = runs_folder(resolve([place]))
+        folder = _runs_of_study(place if place.is_file() else place / STUDY)
     else:
         folder = place / "runs" if (place / "runs").is_dir() else place
         if not any(folder.glob("*/step.json")):
             raise MissingError("there is no study and no run here", where=str(place), todo=f"Name a {STUDY}, a folder of runs, or a run.")
     return folder
+
+
+def _runs_of_study(study: Path) -> Path:
+    from labwright.study.plan import runs_folder
+    from labwright.study.resolve import resolve
+
+    try:
+        return runs_folder(resolve([study]))
+    except StudyError:
+        # Runs can be looked at whatever a new run would miss, a parameter that has to be given for example.
+        folder = study.parent / scan.runs_folder(str(study))
+        if not any(folder.glob("*/step.json")):
+            raise
+        return folder.resolve()
 
 
 def runs_at(place: str | None, runs: Path | None = None) -> list[Run]:

@@ -45,7 +45,7 @@ def _head(recipe: Recipe) -> Tree:
     absent: list[str] = []
     for name, model in models(recipe).items():
         for row in walk(model, name):
-            if row.required and not any(row.path.startswith(f"{section}.") for section in absent):
+            if row.required and row.path not in required and not any(row.path.startswith(f"{section}.") for section in absent):
                 required[row.path] = _beginning(row)
             elif row.default is None and not row.required and "section" in row.type:
                 absent.append(row.path)
@@ -76,7 +76,7 @@ def _trees(study: Study) -> tuple[Tree, dict[str, str]]:
     """The values by step, nested; and the paths of those that are given, as they are to be written."""
     trees: Tree = {}
     given = {}
-    for path, value, origin in expand(study):
+    for path, value, origin in expand(study, silent=True):
         _put(trees, path, value)
         if origin != DEFAULT:
             given[path] = "${data}" if str(value).startswith(str(study.folder)) else _flow(value)

@@ -51,8 +51,14 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "new",
         START,
-        "write a study file with every option, its default and its explanation",
-        (RECIPE, Argument("folder", "folder for the study; the current one by default", "FOLDER", "folder", times="?")),
+        "write a study file with every option, its default and its explanation, or a ready study",
+        (
+            RECIPE,
+            Argument("folder", "folder for the study; the current one by default", "FOLDER", "folder", times="?"),
+            Argument(
+                "--study", "a ready study of the recipe, as NAME.yaml; `labwright list studies` shows them", "NAME", "ready", times="*"
+            ),
+        ),
         "labwright new cells my-study",
     ),
     Verb(
@@ -240,13 +246,13 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "list",
         LOOK,
-        "list recipes, steps, runs, options, finding codes, or the raw files of a study",
+        "list recipes, their steps and ready studies, runs, options, finding codes, or the raw files of a study",
         (
             Argument(
                 "what",
                 "what to list; runs by default",
                 "WHAT",
-                choices=("recipes", "steps", "runs", "findings", "options", "sources"),
+                choices=("recipes", "steps", "studies", "runs", "findings", "options", "sources"),
                 times="?",
             ),
             PLACE,
@@ -284,10 +290,22 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "export",
         KEEP,
-        "write a run's weights, or the job files of a study, for use elsewhere",
+        "write a run's weights, publish results, or write the job files of a study, for use elsewhere",
         (
-            Argument("what", "`weights` and a run (folder, or name in --runs), or study files", "weights RUN|STUDY", "export", times="+"),
-            Argument("--to", "of weights a folder; of a study sbatch, condor or dagman", "DIR|sbatch|condor|dagman", "to", required=True),
+            Argument(
+                "what",
+                "`weights` and a run, `results` and runs (folders, or names in --runs), or study files",
+                "weights RUN|results RUN|STUDY",
+                "export",
+                times="+",
+            ),
+            Argument(
+                "--to",
+                "of weights a folder; of results a folder, s3://… or root://…; of a study sbatch, condor or dagman",
+                "DIR|ADDRESS|sbatch|condor|dagman",
+                "to",
+                required=True,
+            ),
             Argument("--on", "the site of the jobs; the generic one of that scheduler by default", "SITE", "site"),
             Argument("--folder", "where the job files go; a new folder below runs/jobs by default", "DIR", "folder"),
             STEP,
@@ -296,7 +314,9 @@ VERBS: tuple[Verb, ...] = (
             JSON,
         ),
         "labwright export study.yaml --to sbatch --on slurm",
-        note="`labwright export weights runs/train-0123456789 --to model` writes safetensors and a model card.",
+        note="`labwright export weights runs/train-0123456789 --to model` writes safetensors and a model card. `labwright export results "
+        "runs/evaluate-0123456789 --to s3://bucket/plots` copies all but checkpoints and journals, reads each file back, and writes "
+        "manifest.json last; the same again sends what is missing.",
     ),
     Verb(
         "pull",

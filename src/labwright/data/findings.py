@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
+
+from labwright.runs.errors import DataError
 
 Severity = Literal["error", "warning", "note"]
 
@@ -54,6 +56,29 @@ def catalogue(*codes: Code) -> Mapping[str, Code]:
         twice = sorted({code.code for code in codes if sum(other.code == code.code for other in codes) > 1})
         raise ValueError(f"finding codes used twice: {', '.join(twice)}")
     return MappingProxyType(dict(sorted(named.items())))
+
+
+class Unusable(DataError):
+    """One file or item that cannot be used; it is set aside and the rest goes on. A recipe's own class names its ``codes``.
+
+    Args:
+        finding: a code of ``codes``.
+        text: what was seen, with values, without a full stop.
+        where: the file.
+    """
+
+    codes: ClassVar[Mapping[str, Code]]
+
+    def __init__(self, finding: str, text: str, *, where: str = "") -> None:
+        super().__init__(text, where=where, todo=self.codes[finding].todo)
+        self.finding = finding
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.finding, self.what, self.where)
+
+
+def _rebuild(kind: type[Unusable], finding: str, what: str, where: str) -> Unusable:
+    return kind(finding, what, where=where)
 
 
 SAME_SEQUENCE = Code(

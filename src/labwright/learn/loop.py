@@ -70,7 +70,8 @@ def fit(task: Task[B], options: FitOptions, job: Job[Any], part: Part) -> Figure
     task.module = wrapped = fabric.setup_module(network)
     wrapped.train()
     resume.begin(network, options, part, folder, job.say)
-    optimizer: Any = fabric.setup_optimizers(schedules.optimizer(options, network.parameters()))
+    made = getattr(task, "optimizer", schedules.optimizer)(options, network.parameters())
+    optimizer: Any = fabric.setup_optimizers(made)
     average = Average(network, options.ema) if options.ema else None
     learner = Learner(state, network, optimizer.optimizer, average, fabric.strategy.precision)
     if folder is not None:

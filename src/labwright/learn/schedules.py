@@ -47,15 +47,20 @@ def due(interval: str, *, step: int, epoch: int, batch: int) -> bool:
     return step > 0 and step % int(count) == 0
 
 
-def optimizer(options: FitOptions, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimiser of the options, over those parameters that take gradients."""
+def optimizer(options: FitOptions, parameters: Iterable[nn.Parameter], fused: bool | None = None) -> torch.optim.Optimizer:
+    """The optimiser of the options, over those parameters that take gradients; ``fused`` as torch's own: one call for all of them."""
     chosen = options.optimizer
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     match chosen:
         case AdamW():
-            return torch.optim.AdamW(trained, lr=options.learning_rate, betas=chosen.betas, weight_decay=chosen.weight_decay)
+            return torch.optim.AdamW(trained, lr=options.learning_rate, betas=chosen.betas, weight_decay=chosen.weight_decay, fused=fused)
         case Adam():
-            return torch.optim.Adam(trained, lr=options.learning_rate, betas=chosen.betas, weight_decay=chosen.weight_decay)
+            return torch.optim.Adam(trained, lr=options.learning_rate, betas=chosen.betas, weight_decay=chosen.weight_decay, fused=fused)
     return torch.optim.SGD(
-        trained, lr=options.learning_rate, momentum=chosen.momentum, weight_decay=chosen.weight_decay, nesterov=chosen.momentum > 0
+        trained,
+        lr=options.learning_rate,
+        momentum=chosen.momentum,
+        weight_decay=chosen.weight_decay,
+        nesterov=chosen.momentum > 0,
+        fused=fused,
     )

@@ -44,6 +44,9 @@ class Task(Protocol[B]):
     the items as a scalar tensor, and figures for the training curve (scalars, tensors preferred: they need no waiting).
     torch's own random state (dropout) is set from the key before each call.
 
+    ``optimizer(options, parameters)`` may be there too, in place of ``schedules.optimizer``: whose members have rates of their own
+    gives it hooks.
+
     ``validate()``: figures of the validation split, of which the options name the selecting one. It runs without
     gradients and in evaluation mode; between its batches it calls ``fault("train:in-validate")`` and, when
     ``job.stopping()``, raises ``Stopped``.

@@ -17,6 +17,7 @@ from labwright.parts.job import LocalJob, make_job
 from labwright.parts.pool import Outcome, before_log, run_parts
 from labwright.parts.ranks import Place, Ranks, joined
 from labwright.parts.shares import Share
+from labwright.parts.spool import left_behind, place
 from labwright.runs import machine, patience, publish
 from labwright.runs.attempt import Attempt, attempt
 from labwright.runs.errors import DataError, Exit, LabwrightError, MissingError, Stopped
@@ -155,7 +156,8 @@ def _complete(run: Run) -> bool:
 
 
 def _workers(run: Run, asked: int | None) -> int:
-    return (int(run.description["machine"]["workers"]) if asked is None else asked) or machine.usable_cores()
+    own = int(run.options.get("workers") or 0)  # of a step that has such an option
+    return own or (int(run.description["machine"]["workers"]) if asked is None else asked) or machine.usable_cores()
 
 
 def _job(
@@ -200,6 +202,7 @@ def _work(
     if parts is None:
         parts = list(patiently(lambda: step.parts(job), job.run.folder))
         publish.write_json(job.run.folder / "parts.json", [part._asdict() for part in parts], "parts")
+    left_behind(place(job.run.folder, share), job.record)
     own = share.of(parts)
     outcome = run_parts(step, job, own, parts) if ranks is None else _together(step, job, own, parts, ranks)
     if outcome.error is not None:

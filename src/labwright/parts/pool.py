@@ -1,7 +1,7 @@
 """The local pool: maps ``work`` over the parts of a share that are not yet recorded as done.
 
 In this process for one worker; otherwise in fresh processes that get the run folder and parts, work, and
-hand back figures and records: the journal keeps one writer. A part that fails leaves the others to be finished.
+hand back figures; what they record goes by ``spool``, as the journal keeps one writer. A part that fails leaves the others to be finished.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 from labwright.parts.claims import attend
 from labwright.parts.job import LocalJob, make_job
 from labwright.parts.shares import Share
+from labwright.parts.spool import Spool, place, writer
 from labwright.runs.errors import FaultError, LabwrightError, Stopped
 from labwright.runs.faults import fault
 from labwright.runs.patience import patiently
@@ -48,8 +49,6 @@ class Worked(NamedTuple):
     """What became of a part, as a worker hands it back."""
 
     figures: dict[str, Any]
-    records: list[dict[str, Any]]
-    """Journal records that the worker could not write itself."""
     error: LabwrightError | None = None
 
 
@@ -84,8 +83,6 @@ def run_parts(step: LazyStep[Any], job: LocalJob[Any], parts: Sequence[Part], ev
             for task in crew.wait(list(running)):
                 part, began = running.pop(task)
                 worked = _result(task, part)
-                for record in worked.records:
-                    job.record(**record)
                 if isinstance(worked.error, Stopped):
                     waiting.append(part)
                     stopped = True
@@ -137,7 +134,7 @@ class _Inline:
 
     def start(self, part: Part) -> futures.Future[Worked]:
         task: futures.Future[Worked] = futures.Future()
-        task.set_result(_worked(self.step, self.job, part, []))
+        task.set_result(_worked(self.step, self.job, part))
         return task
 
     def wait(self, tasks: list[futures.Future[Worked]]) -> list[futures.Future[Worked]]:
@@ -153,6 +150,7 @@ class _Processes:
         # The meters see the workers, and the workers' stages do not reach them.
         self.stage = job.stage(job.run.step)
         self.stop = context.Event()
+        self.spool = Spool(place(job.run.folder, job.share), job.record)
         arguments = (str(job.run.folder), job.share, self.stop)
         self.pool = futures.ProcessPoolExecutor(workers, mp_context=context, initializer=_enter, initargs=arguments)
 
@@ -163,6 +161,7 @@ class _Processes:
     def __exit__(self, *_: object) -> None:
         self.stop.set()
         self.pool.shutdown(cancel_futures=True)
+        self.spool.close()
         self.stage.__exit__(None, None, None)
 
     def start(self, part: Part) -> futures.Future[Worked]:
@@ -173,19 +172,22 @@ class _Processes:
             done, _ = futures.wait(tasks, timeout=_LOOK_S, return_when=futures.FIRST_COMPLETED)
             if self.job.stopping():
                 self.stop.set()
+            self.spool.carry()
             if done:
                 return list(done)
 
 
 _folder: Path
 _stop: Event
+_record: Callable[..., None]
 
 
 def _enter(folder: str, share: Share, stop: Event) -> None:
     """What each worker process does first."""
-    global _folder, _stop
+    global _folder, _stop, _record
     _folder, _stop = Path(folder), stop
     attend(_folder, share)
+    _record = writer(place(_folder, share))
     parent = multiprocessing.parent_process()
     if parent is None or not parent.is_alive():
         os._exit(1)  # from the line above on a next owner of the share waits for this process; here it may not have
@@ -205,19 +207,13 @@ def _die_with_parent() -> None:
 
 
 def _work(part: Part) -> Worked:
-    records: list[dict[str, Any]] = []
-
-    def record(kind: str, **fields: Any) -> None:
-        if kind != "progress":  # it would be handed over too late to tell anything
-            records.append({"kind": kind, **fields})
-
-    step, job = patiently(lambda: make_job(Run.open(_folder), record=record, stopping=_stop.is_set, workers=1), _folder)
-    return _worked(step, job, part, records)
+    step, job = patiently(lambda: make_job(Run.open(_folder), record=_record, stopping=_stop.is_set, workers=1), _folder)
+    return _worked(step, job, part)
 
 
-def _worked(step: LazyStep[Any], job: LocalJob[Any], part: Part, records: list[dict[str, Any]]) -> Worked:
+def _worked(step: LazyStep[Any], job: LocalJob[Any], part: Part) -> Worked:
     try:
         work = partial(step.work, replace(job, part=part.id), part)
-        return Worked(dict(patiently(work, job.run.folder) if job.again else work()), records)
+        return Worked(dict(patiently(work, job.run.folder) if job.again else work()))
     except LabwrightError as error:
-        return Worked({}, records, error)
+        return Worked({}, error)

@@ -225,13 +225,14 @@ def read(folder: Path, *kinds: str) -> list[dict[str, Any]]:
 
 
 def series(records: list[dict[str, Any]]) -> dict[tuple[str, str, str], dict[int, float]]:
-    """Metric series by (part, phase, name) → {step: value}; the newest attempt wins a step twice recorded."""
+    """Metric series by (part, phase, name) → {step: value}, those of one part together; the newest attempt wins a step twice recorded."""
     curves: dict[tuple[str, str, str], dict[int, float]] = {}
     for record in records:
         if record["kind"] == "metric":
             for name, value in record["values"].items():
                 curves.setdefault((record.get("part", ""), record["phase"], name), {})[record["step"]] = value
-    return {key: dict(sorted(curve.items())) for key, curve in curves.items()}
+    # Which of several workers recorded first is chance.
+    return {key: dict(sorted(curves[key].items())) for key in sorted(curves, key=lambda key: key[0])}
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:

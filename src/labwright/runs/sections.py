@@ -35,12 +35,58 @@ def curves(
     x: str,
     y: str,
     marks: Sequence[float] = (),
+    log_x: bool = False,
     log_y: bool = False,
+    steps: bool = False,
+    dashed: Sequence[str] = (),
     note: str = "",
 ) -> Section:
-    """Lines over a common axis; ``marks`` are x positions where a new attempt began."""
+    """Lines over a common axis; ``marks`` are x positions where a new attempt began, ``steps`` hold each value until the next x, and
+    lines named in ``dashed`` are what others are held against."""
     lines = [{"name": name, "points": [list(point) for point in points]} for name, points in series.items()]
-    return {"kind": "curves", "title": title, "series": lines, "x": x, "y": y, "marks": list(marks), "log_y": log_y, "note": note}
+    axes = {"x": x, "y": y, "marks": list(marks), "log_x": log_x, "log_y": log_y, "steps": steps, "dashed": list(dashed)}
+    return {"kind": "curves", "title": title, "series": lines, **axes, "note": note}
+
+
+def frame(name: str, lines: Sequence[Sequence[float | None]], words: str = "") -> dict[str, Any]:
+    """One picture of a :func:`film`: the y of each of its lines, and words about it."""
+    return {"name": name, "lines": [list(line) for line in lines], "words": words}
+
+
+def film(
+    title: str,
+    names: Sequence[str],
+    places: Sequence[float],
+    frames: Sequence[dict[str, Any]],
+    *,
+    x: str,
+    y: str,
+    over: str,
+    hidden: Sequence[str] = (),
+    note: str = "",
+) -> Section:
+    """Lines that change, with a slider over their frames.
+
+    Args:
+        title: of the section.
+        names: of the lines.
+        places: their common x.
+        frames: from :func:`frame`, in order; the last is shown first.
+        x, y: names of the axes.
+        over: what the slider moves over, as ``epoch``.
+        hidden: lines that are shown only when they are asked for.
+        note: what there is to say.
+    """
+    axes = {"x": x, "y": y, "over": over, "names": list(names), "hidden": list(hidden), "places": list(places)}
+    return {"kind": "film", "title": title, **axes, "frames": list(frames), "note": note}
+
+
+def heat(
+    title: str, rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[float | None]], *, x: str, y: str, note: str = ""
+) -> Section:
+    """A matrix of numbers as colours, the first row on top; None stays blank."""
+    axes = {"x": x, "y": y, "rows": list(rows), "columns": list(columns)}
+    return {"kind": "heat", "title": title, **axes, "values": [list(row) for row in values], "note": note}
 
 
 def bars(title: str, values: Mapping[str, float], *, unit: str = "", note: str = "") -> Section:

@@ -22,10 +22,15 @@ _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
-def expand(study: Study) -> list[tuple[str, Any, str]]:
-    """Path, JSON value and origin of every option, in the order of the recipe."""
+def expand(study: Study, *, silent: bool = False) -> list[tuple[str, Any, str]]:
+    """Path, JSON value and origin of every option, in the order of the recipe.
+
+    Args:
+        study: the study.
+        silent: whether optional steps of which the study says nothing are among them.
+    """
     rows = []
-    for name, tree in _sections(study):
+    for name, tree in _sections(study, silent):
         rows += [(path, value, study.origins.get(path, DEFAULT)) for path, value in _leaves(tree, name)]
     return rows
 
@@ -35,13 +40,15 @@ def text(study: Study) -> str:
     lines = [f"recipe: {study.recipe.name}"]
     for name, value in study.parameters.items():
         lines.append(f"# parameter {name} = {_flow(json_value(value))}")
-    for name, tree in _sections(study):
+    for name, tree in _sections(study, silent=False):
         lines += ["", f"{name}:", *_lines(tree, name, study, 1)]
     return "\n".join(lines) + "\n"
 
 
-def _sections(study: Study) -> Iterator[tuple[str, Any]]:
+def _sections(study: Study, silent: bool) -> Iterator[tuple[str, Any]]:
     for step in study.recipe.steps:
+        if step.optional and step.name not in study.said and not silent:
+            continue  # written out, it would be said
         if step.name in study.taken:
             yield step.name, {FROM: str(study.taken[step.name])}
         else:

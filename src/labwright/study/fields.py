@@ -124,7 +124,7 @@ def only_path(annotation: Any) -> bool:
 
 
 def marks(field: FieldInfo) -> Mapping[str, Any]:
-    """``unit`` and ``effect`` of an option, as set by ``option()``."""
+    """``unit``, ``effect`` and ``ordered`` of an option, as set by ``option()``."""
     extra = field.json_schema_extra
     return extra if isinstance(extra, dict) else {}
 

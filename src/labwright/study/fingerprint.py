@@ -29,15 +29,16 @@ def effective(options: BaseModel) -> dict[str, Any]:
     Of a path that counts (weights to start from) this is the part from the run on in which it lies, or else its last name:
     where things lie never counts. What its files hold is not seen here; it counts by their digests among the step's raw files.
     """
-    fields = type(options).model_fields
-    return {name: _value(getattr(options, name)) for name, field in fields.items() if marks(field).get("effect", True)}
+    counted = {name: marks(field) for name, field in type(options).model_fields.items() if marks(field).get("effect", True)}
+    return {name: _value(getattr(options, name), ordered=bool(mark.get("ordered"))) for name, mark in counted.items()}
 
 
-def _value(value: Any) -> Any:
+def _value(value: Any, *, ordered: bool = False) -> Any:
     if isinstance(value, BaseModel):
         return effective(value)
     if isinstance(value, Mapping):
-        return {str(key): _value(item) for key, item in value.items()}
+        pairs = {str(key): _value(item) for key, item in value.items()}
+        return list(pairs.items()) if ordered else pairs
     if isinstance(value, (tuple, list)):
         return [_value(item) for item in value]
     if isinstance(value, Path):

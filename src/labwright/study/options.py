@@ -2,7 +2,8 @@
 
 The docstring under a field is the one source of its help, its line in the schema and its line in the
 reference pages. ``option(…, unit="s")`` names the unit; ``option(…, effect=False)`` says that the
-value cannot change a result (workers, names, folders), so that it stays out of fingerprints.
+value cannot change a result (workers, names, folders), so that it stays out of fingerprints; ``option(…, ordered=True)``
+that of a mapping the order of the keys counts too.
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ class Options(BaseModel):
     )
 
 
-def option(default: Any = ..., *, unit: str = "", effect: bool = True, **constraints: Any) -> Any:
-    """A field with a unit and a mark; other keywords go to ``pydantic.Field`` (``gt``, ``le``, ``alias``, …)."""
+def option(default: Any = ..., *, unit: str = "", effect: bool = True, ordered: bool = False, **constraints: Any) -> Any:
+    """A field with a unit and marks; other keywords go to ``pydantic.Field`` (``gt``, ``le``, ``alias``, …)."""
     extra: dict[str, Any] = {}
     if unit:
         extra["unit"] = unit
     if not effect:
         extra["effect"] = False
+    if ordered:
+        extra["ordered"] = True
     if "default_factory" in constraints:
         return Field(json_schema_extra=extra or None, **constraints)
     return Field(default, json_schema_extra=extra or None, **constraints)

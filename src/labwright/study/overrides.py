@@ -31,10 +31,11 @@ from labwright.study.merge import merge
 from labwright.study.messages import Mistake, listed, nearest, unknown
 from labwright.study.options import Options
 from labwright.study.parameters import SPOILED, split_assignment
+from labwright.study.run_options import RunOptions
 
 ORIGIN = "--set"
 FROM = "from"
-"""``pack: {from: PATH}`` takes a run made elsewhere instead of running the step."""
+"""``pack: {from: PATH}`` takes a run made elsewhere instead of running the step, unless the step has an option of this name."""
 _NULLS = ("null", "~")
 
 
@@ -59,7 +60,7 @@ def override(
         if keys[0] not in models:
             mistakes.append(_no_section(path, keys[0], models))
             continue
-        if keys[1:] == [FROM]:
+        if keys[1:] == [FROM] and takes_run(models[keys[0]]):
             section = Node({FROM: Node(text, ORIGIN, text)}, ORIGIN)
             tree = Node({**tree.value, keys[0]: section}, tree.origin)
             paths.add(keys[0])
@@ -77,6 +78,11 @@ def override(
         tree = Node({**tree.value, keys[0]: node}, tree.origin)
         paths.add(path)
     return tree, paths
+
+
+def takes_run(model: type[BaseModel]) -> bool:
+    """Whether ``from`` in the section of this model means a run made elsewhere, and is no option of the step's own."""
+    return model is not RunOptions and FROM not in model.model_fields
 
 
 def read(text: str, annotation: Any, path: str, mistakes: list[Mistake]) -> Node:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -54,6 +54,22 @@ class Declared:
     values: Mapping[str, Any]
     given: frozenset[str] = frozenset()
     """Those that come from ``--param`` and not from their default."""
+    only: Mapping[tuple[str, str], Any] = field(default_factory=dict)
+    """Values for one file alone, by its label and the parameter."""
+
+    def value(self, name: str, file: str) -> Any:
+        """What a parameter is worth in a file; None where it has no value, or one that is at fault."""
+        return self.only.get((file, name), self.values.get(name))
+
+    def origin(self, name: str, file: str) -> str:
+        """``--param NAME`` where it was given there, else nothing."""
+        if (file, name) in self.only:
+            return f"--param {file}:{name}"
+        return f"--param {name}" if name in self.given else ""
+
+    def told(self) -> dict[str, Any]:
+        """All values, those for one file as ``file:name``."""
+        return {**self.values, **{f"{file}:{name}": value for (file, name), value in self.only.items()}}
 
 
 def split_assignment(text: str, flag: str, mistakes: list[Mistake]) -> tuple[str, str] | None:
@@ -65,10 +81,17 @@ def split_assignment(text: str, flag: str, mistakes: list[Mistake]) -> tuple[str
     return name.strip(), value
 
 
-def declare(block: Node | None, params: Sequence[str], folder: Path, mistakes: list[Mistake]) -> Declared:
-    """Read the ``parameters`` block and what ``--param`` gives.
+def declare(block: Node | None, params: Sequence[str], folder: Path, mistakes: list[Mistake], files: Sequence[str] = ()) -> Declared:
+    """Read the ``parameters`` block and what ``--param`` gives: ``name=value`` for all files, ``file:name=value`` for one of several.
 
     Paths become absolute: a default lies relative to the study's ``folder``, a given one to the current directory.
+
+    Args:
+        block: the parameters of all files, merged.
+        params: what is given.
+        folder: of the study.
+        mistakes: takes what is wrong.
+        files: how messages call the study's files.
     """
     parameters, nodes = _entries(block, mistakes)
     values: dict[str, Any] = {}
@@ -76,19 +99,37 @@ def declare(block: Node | None, params: Sequence[str], folder: Path, mistakes: l
         if nodes[name] is not None:
             values[name] = _typed(name, parameter, nodes[name], folder, mistakes)
     given = set()
+    only: dict[tuple[str, str], Any] = {}
     for text in params:
         pair = split_assignment(text, "--param", mistakes)
         if pair is None:
             continue
-        name, value = pair
+        written, value = pair
+        word, sign, name = written.rpartition(":")
+        file = _file(word, files) if sign else ""
+        if file is None:
+            what = f"'{word}' names none of the study's files, {listed(files)}"
+            close = nearest(Path(word).stem, [Path(one).stem for one in files])
+            mistakes.append(Mistake("--param", written, what, nearest=f"{close}:{name}" if close else ""))
+            continue
         if name not in parameters:
             known = f"; it has {listed(parameters)}" if parameters else "; it declares none"
             close = nearest(name, parameters)
             mistakes.append(Mistake("--param", name, "the study has no such parameter" + ("" if close else known), nearest=close))
             continue
-        values[name] = _typed(name, parameters[name], Node(value, f"--param {name}", value), Path.cwd(), mistakes)
-        given.add(name)
-    return Declared(parameters, values, frozenset(given))
+        found = _typed(name, parameters[name], Node(value, f"--param {name}", value), Path.cwd(), mistakes)
+        if file:
+            only[file, name] = found
+        else:
+            values[name] = found
+            given.add(name)
+    return Declared(parameters, values, frozenset(given), only)
+
+
+def _file(word: str, files: Sequence[str]) -> str | None:
+    """The one file that a word means: as messages call it, or its name, or that without its ending."""
+    fitting = [file for file in files if word in (file, Path(file).name, Path(file).stem)]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def _entries(block: Node | None, mistakes: list[Mistake]) -> tuple[dict[str, Parameter], dict[str, Node | None]]:
@@ -214,6 +255,7 @@ def substitute(node: Node, declared: Declared, mistakes: list[Mistake], path: tu
 def _filled(node: Node, declared: Declared, mistakes: list[Mistake], path: str) -> Node:
     names: list[str] = []
     before = len(mistakes)
+    file = node.origin.rpartition(":")[0]
 
     def value(match: re.Match[str]) -> str:
         if match[0] == "$$":
@@ -227,22 +269,21 @@ def _filled(node: Node, declared: Declared, mistakes: list[Mistake], path: str) 
             known = listed(declared.parameters)
             what = f"there is no parameter '{name}'" + (f"; declared are {known}" if known else "; none is declared under 'parameters:'")
             mistakes.append(Mistake(node.origin, path, what, nearest=nearest(name, declared.parameters)))
-        elif name not in declared.values:
+        elif name not in declared.values and (file, name) not in declared.only:
             help_line = declared.parameters[name].help
             mistakes.append(
                 Mistake(node.origin, path, f"the parameter '{name}' has no value; give it with --param {name}=…", doc=help_line)
             )
         elif declared.parameters[name].type == "bool" and match[0] != node.value:
             mistakes.append(Mistake(node.origin, path, f"the parameter '{name}' is true or false and cannot stand inside a text"))
-        return _text(declared.values.get(name))
+        return _text(declared.value(name, file))
 
     text = _REFERENCE.sub(value, node.value)
-    if len(mistakes) > before or any(declared.values[name] is None for name in names):
+    if len(mistakes) > before or any(declared.value(name, file) is None for name in names):
         return Node(None, SPOILED)
-    given = [name for name in names if name in declared.given]
-    origin = f"--param {given[0]}" if given else node.origin
+    origin = next(filter(None, (declared.origin(name, file) for name in names)), node.origin)
     if len(names) == 1 and node.value == f"${{{names[0]}}}":
-        whole = declared.values[names[0]]
+        whole = declared.value(names[0], file)
         return Node(text if isinstance(whole, Path) else whole, origin, text)
     return Node(text, origin, text)
 
@@ -251,9 +292,19 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def unused(declared: Declared, block: Node | None, names: set[str], mistakes: list[Mistake]) -> None:
-    """A declared parameter that stands nowhere is a mistake: its value would be silently ignored."""
+def unused(declared: Declared, block: Node | None, names: Mapping[str, Collection[str]], mistakes: list[Mistake]) -> None:
+    """A declared parameter that stands nowhere is a mistake, and so is one given for a file in which it does not: it would be ignored.
+
+    Args:
+        declared: the parameters.
+        block: where they are declared.
+        names: those that stand in each file.
+        mistakes: takes what is wrong.
+    """
+    for file, name in declared.only:
+        if name not in names[file]:
+            mistakes.append(Mistake("--param", f"{file}:{name}", f"'${{{name}}}' stands nowhere in {file}"))
     for name in declared.parameters:
-        if name not in names:
+        if not any(name in own for own in names.values()):
             where = block.value[name].origin if block else ""
             mistakes.append(Mistake(where, f"parameters.{name}", f"is declared but '${{{name}}}' stands nowhere in the study"))

@@ -64,7 +64,8 @@ def plan(
         study: the resolved study.
         runs: where run folders lie, instead of what the study says.
         chosen: run folders to take for steps, by step name (``--run``); the study's own ``from`` counts too.
-        steps: plan only what these steps need, and the gates of those that are not done; all by default.
+        steps: plan only what these steps need, and the gates of those that are not done; by default all that the study has, less
+            what optional steps stand for.
 
     Raises:
         MissingError: raw files, or a run taken from elsewhere, are not there.
@@ -72,22 +73,46 @@ def plan(
     """
     folder = runs_folder(study, runs)
     given = {**study.taken, **(chosen or {})}
-    wanted = _closure(study, steps, given) if steps is not None else {step.name for step in study.recipe.steps}
+    active = _active(study, steps or (), given)
+    wanted = _closure(study, _ends(study, active) if steps is None else steps, given, active)
     planned: dict[str, Planned] = {}
     for step in study.recipe.steps:
         if step.name in given and step.name in wanted:
             planned[step.name] = _given(step, given[step.name])
         elif step.name in wanted:
-            planned[step.name] = _planned(step, study, folder, planned)
+            planned[step.name] = _planned(step, study, folder, planned, active)
     if steps is None:
         return list(planned.values())
     needed = _needed(planned, steps)
     return [one for one in planned.values() if one.name in needed]
 
 
-def _planned(step: LazyStep[Any], study: Study, folder: Path, before: Mapping[str, Planned]) -> Planned:
+def _active(study: Study, asked: Sequence[str], given: Mapping[str, Path]) -> list[str]:
+    """The steps that the study has, in order: an optional one where it is asked for or given, or where the study says something of it.
+
+    The points of a sweep do without: what brings several runs together comes after all of them, and is asked for by name.
+    """
+    own = () if study.label else study.said
+    return [step.name for step in study.recipe.steps if not step.optional or step.name in (*own, *asked, *given)]
+
+
+def _ends(study: Study, active: Sequence[str]) -> list[str]:
+    """What a study is run for: its steps, less those in whose place an optional one feeds the others."""
+    replaced = {name for one in map(study.recipe.step, active) if one.optional for name in one.replaces}
+    return [name for name in active if name not in replaced]
+
+
+def _feeding(step: LazyStep[Any], study: Study, active: Sequence[str]) -> list[str]:
+    """The steps that feed this one; where an optional step is there that comes before it, those it replaces do not."""
+    earlier = [study.recipe.step(name) for name in active[: active.index(step.name)]]
+    instead = {name: one.name for one in earlier if one.optional for name in one.replaces}
+    return list(dict.fromkeys(instead.get(name, name) for name in step.needed(study.steps[step.name])))
+
+
+def _planned(step: LazyStep[Any], study: Study, folder: Path, before: Mapping[str, Planned], active: Sequence[str]) -> Planned:
     options = study.steps[step.name]
-    inputs = {name: before[name] for name in step.needed(options)}
+    inputs = {name: before[name] for name in _feeding(step, study, active)}
+    inputs |= {run.name: _given(study.recipe.step(run.step), run.folder) for run in _named(step, options, study)}
     sources = _sources(step, options, study)
     mark = fingerprint(step, options, study.run.seed, {name: one.fingerprint for name, one in inputs.items()}, sources)
     place = folder / f"{step.name}-{mark[:10]}"
@@ -101,6 +126,20 @@ def _planned(step: LazyStep[Any], study: Study, folder: Path, before: Mapping[st
         if changed:
             state = "stale"
     return Planned(step, options, mark, place, inputs, sources, state, changed)
+
+
+def _named(step: LazyStep[Any], options: Options, study: Study) -> Iterator[Run]:
+    """The runs that the options name, of whatever step of this recipe."""
+    folders = step.named(options)
+    for place in folders:
+        run = Run.open(place)
+        if (recipe := run.description["recipe"]) != study.recipe.name:
+            raise MissingError(f"this is a run of the recipe {recipe}, not of {study.recipe.name}", where=str(place))
+        if same := [other for other in folders if other.name == place.name and other != place]:
+            raise MissingError(
+                f"two runs have this name, the other is {same[0]}", where=str(place), todo="Equal runs have equal names: name one of them."
+            )
+        yield run
 
 
 def _sources(step: LazyStep[Any], options: Options, study: Study) -> tuple[RawFile, ...]:
@@ -126,7 +165,7 @@ def _given(step: LazyStep[Any], folder: Path) -> Planned:
     return Planned(step, options_of(run, step), run.fingerprint, folder.resolve(), {}, (), run.state(), given=True)
 
 
-def _closure(study: Study, steps: Sequence[str], given: Mapping[str, Path]) -> set[str]:
+def _closure(study: Study, steps: Sequence[str], given: Mapping[str, Path], active: Sequence[str]) -> set[str]:
     """The named steps and all that they need or are gated by; nothing beyond a given run."""
     wanted: set[str] = set()
     waiting = list(steps)
@@ -136,7 +175,7 @@ def _closure(study: Study, steps: Sequence[str], given: Mapping[str, Path]) -> s
             wanted.add(name)
             if name not in given:
                 step = study.recipe.step(name)
-                waiting += [*step.needed(study.steps[name]), *step.gates]
+                waiting += [*_feeding(step, study, active), *step.gates]
     return wanted
 
 
@@ -148,7 +187,8 @@ def _needed(planned: Mapping[str, Planned], steps: Sequence[str]) -> set[str]:
         one = planned[waiting.pop()]
         if one.name not in needed:
             needed.add(one.name)
-            waiting += [*one.inputs, *(one.step.gates if one.state != "done" else ())]
+            inputs = [name for name in one.inputs if name in planned]
+            waiting += [*inputs, *(one.step.gates if one.state != "done" else ())]
     return needed
 
 

@@ -14,7 +14,10 @@ from labwright.study.messages import listed, nearest
 from labwright.study.step import Recipe
 
 GROUP = "labwright.recipes"
-BUILT_IN: dict[str, tuple[str, str]] = {"cells": ("labwright.cells.recipe", "RECIPE")}
+BUILT_IN: dict[str, tuple[str, str]] = {
+    "cells": ("labwright.cells.recipe", "RECIPE"),
+    "events": ("labwright.events.recipe", "RECIPE"),
+}
 """Name → module and attribute; imported on use."""
 
 

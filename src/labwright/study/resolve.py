@@ -14,7 +14,7 @@ from labwright.study.load import Node, load
 from labwright.study.merge import merge
 from labwright.study.messages import Mistake, first_sentence, nearest, one_of, refuse, unknown
 from labwright.study.options import Options
-from labwright.study.overrides import FROM, ORIGIN, override
+from labwright.study.overrides import FROM, ORIGIN, override, takes_run
 from labwright.study.run_options import RunOptions
 from labwright.study.schema import models, walk
 from labwright.study.step import Recipe
@@ -40,6 +40,8 @@ class Study:
     """Where each option comes from that has not its default: ``study.yaml:7``, ``--set`` or ``--param NAME``."""
     taken: Mapping[str, Path] = field(default_factory=dict)
     """Steps whose run was made elsewhere (``pack: {from: PATH}``), with that run's folder."""
+    said: frozenset[str] = frozenset()
+    """Optional steps of which the study says something, so that they are planned."""
     label: str = ""
     """The point of a sweep that this is; empty outside of sweeps. Without effect on results."""
 
@@ -51,7 +53,7 @@ def resolve(paths: Sequence[Path | str], *, sets: Sequence[str] = (), params: Se
         paths: study files, merged in order; a folder stands for the ``study.yaml`` in it. The first one's folder is the
             study's.
         sets: ``a.b=value`` each, over what the files say.
-        params: ``name=value`` each, over the defaults of the study's parameters.
+        params: ``name=value`` each, over the defaults of the study's parameters; ``file:name=value`` for one of several files.
 
     Raises:
         MissingError: a study file is not there.
@@ -70,8 +72,8 @@ def resolve(paths: Sequence[Path | str], *, sets: Sequence[str] = (), params: Se
         tree = _merged(tree, later, sections)
 
     block = tree.value.get("parameters")
-    declared = typed.declare(block, params, path.parent, mistakes)
-    names = {name for one in trees for name in typed.used(_without_parameters(one))}
+    declared = typed.declare(block, params, path.parent, mistakes, _labels(files))
+    names = {label: set(typed.used(_without_parameters(one))) for label, one in zip(_labels(files), trees, strict=True)}
     typed.unused(declared, block, names, mistakes)
     wrong_uses: list[Mistake] = []
     tree = typed.substitute(_without_parameters(tree), declared, wrong_uses)
@@ -89,7 +91,7 @@ def resolve(paths: Sequence[Path | str], *, sets: Sequence[str] = (), params: Se
     taken: dict[str, Path] = {}
     for name, model in sections.items():
         node = tree.value.get(name, Node({}, _labels(files)[0]))
-        if name != "run" and FROM in node.value:
+        if takes_run(model) and FROM in node.value:
             taken[name] = _taken(name, node, path.parent, mistakes)
         elif node.origin != typed.SPOILED and (options := build(model, node, name, path.parent, known, mistakes)) is not None:
             built[name] = options
@@ -99,7 +101,8 @@ def resolve(paths: Sequence[Path | str], *, sets: Sequence[str] = (), params: Se
     origins = dict(_origins(tree, ""))
     if recipe.check:
         refuse((Mistake(_origin(option, origins, files[0]), option, what) for option, what in recipe.check(built)), str(files[0]))
-    return Study(path, path.parent, recipe, built, run, declared.values, origins, taken)
+    said = frozenset(step.name for step in recipe.steps if step.optional and (node := tree.value.get(step.name)) and node.value)
+    return Study(path, path.parent, recipe, built, run, declared.told(), origins, taken, said)
 
 
 def _labels(files: Sequence[Path]) -> list[str]:
@@ -136,7 +139,7 @@ def _merged(first: Node, second: Node, sections: Mapping[str, type[Options]]) ->
     items = dict(first.value)
     for key, node in second.value.items():
         # Options do not go with a run taken from elsewhere: the later file decides which of the two it is.
-        mixed = key in items and _takes(items[key]) != _takes(node)
+        mixed = key in items and key in sections and takes_run(sections[key]) and _takes(items[key]) != _takes(node)
         items[key] = node if mixed or key not in items else merge(items[key], node, sections.get(key))
     return Node(items, first.origin)
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import models_json_schema
 
-from labwright.study.fields import KIND, first_line, is_tagged, kinds, marks, nullable, sections, type_words, words
+from labwright.study.fields import KIND, elements, first_line, is_tagged, kinds, marks, nullable, sections, type_words, values, words
 from labwright.study.options import Options
 from labwright.study.parameters import Parameter
 from labwright.study.run_options import RunOptions
@@ -43,15 +43,20 @@ class OptionDoc:
     """The kind of the section that has it, where sections are chosen by kind: ``schedule.kind=cosine``."""
 
 
-def walk(model: type[BaseModel], prefix: str = "") -> Iterator[OptionDoc]:
+EACH, NAME = "EACH", "NAME"
+"""What stands in the path of an option for the place in a list of sections, and for the name in a mapping of them."""
+
+
+def walk(model: type[BaseModel], prefix: str = "", *, listed: bool = False) -> Iterator[OptionDoc]:
     """Every option below ``model`` in order, those of nested sections by their dotted path.
 
-    A section that may be ``null`` has a row of its own before those of its options.
+    A section that may be ``null`` has a row of its own before those of its options. With ``listed`` the options of sections
+    in lists and mappings follow too: ``pack.classes.NAME.where``.
     """
-    yield from _walk(model, prefix, None, "", True)
+    yield from _walk(model, prefix, None, "", True, listed)
 
 
-def _walk(model: type[BaseModel], prefix: str, instance: BaseModel | None, when: str, effect: bool) -> Iterator[OptionDoc]:
+def _walk(model: type[BaseModel], prefix: str, instance: BaseModel | None, when: str, effect: bool, listed: bool) -> Iterator[OptionDoc]:
     for name, field in model.model_fields.items():
         path = f"{prefix}.{name}" if prefix else name
         default = _default(name, field, instance)
@@ -62,7 +67,10 @@ def _walk(model: type[BaseModel], prefix: str, instance: BaseModel | None, when:
         for section in found:
             chosen = default if isinstance(default, section) else None
             condition = f"{name}.{KIND}={'|'.join(kinds(section))}" if is_tagged(field.annotation) else when
-            yield from _walk(section, path, chosen, condition, inner)
+            yield from _walk(section, path, chosen, condition, inner, listed)
+        for place, annotation in ((EACH, elements(field.annotation)[:1]), (NAME, (values(field.annotation),))) if listed else ():
+            for section in (one for each in annotation for one in sections(each)):
+                yield from _walk(section, f"{path}.{place}", None, when, inner, listed)
 
 
 def _default(name: str, field: FieldInfo, instance: BaseModel | None) -> Any:
@@ -124,7 +132,8 @@ def json_schema(recipe: Recipe) -> dict[str, Any]:
         },
     }
     for step in recipe.steps:
-        properties[step.name] = {"anyOf": [by_model[step.options], _TAKEN, {"type": "null"}], "description": step.doc}
+        taken = [_TAKEN] if "from" not in step.options.model_fields else []
+        properties[step.name] = {"anyOf": [by_model[step.options], *taken, {"type": "null"}], "description": step.doc}
     properties["run"] = {"anyOf": [by_model[RunOptions], {"type": "null"}], "description": first_line(RunOptions.__doc__)}
     return {
         "$schema": DIALECT,

@@ -115,8 +115,15 @@ class LazyStep(Generic[O]):
     gpu: bool = False
     """Whether it computes on a GPU where there is one; clusters queue it accordingly."""
     parallel: bool = True
-    """Whether parts gain from several processes on one machine; not where one part uses every core itself."""
+    """Whether parts gain from several processes on one machine; not where one part uses every core itself. They are as many as the
+    step's own option `workers` says, where it has one and it is not 0, else as `run.on.workers` says."""
     requires: Callable[[O], tuple[str, ...]] | None = None
+    optional: bool = False
+    """Whether it is planned only where the study says something of it, or where it is asked for by name."""
+    replaces: tuple[str, ...] = ()
+    """Earlier steps in whose place it feeds the later ones, where an optional step is planned."""
+    runs: Callable[[O], Iterable[Path]] | None = None
+    """Runs made elsewhere that the options name; they feed the step beside those it needs, under the names of their folders."""
 
     def _call(self, function: str, *arguments: Any) -> Any:
         return getattr(importlib.import_module(self.module), function)(*arguments)
@@ -124,6 +131,10 @@ class LazyStep(Generic[O]):
     def needed(self, options: O) -> tuple[str, ...]:
         """The steps whose runs feed this one, under these options."""
         return self.requires(options) if self.requires else self.needs
+
+    def named(self, options: O) -> Sequence[Path]:
+        """The folders of further runs that feed this one, under these options."""
+        return tuple(self.runs(options)) if self.runs else ()
 
     def sources(self, options: O) -> Iterable[RawFile]:
         module = importlib.import_module(self.module)
@@ -158,9 +169,12 @@ class Recipe:
     """The optional dependency group that the recipe's work needs."""
     demo: str = ""
     """Folder name of the bundled sample study below ``labwright/<recipe>/sample``."""
+    studies: Mapping[str, str] = field(default_factory=dict)
+    """The ready studies by name, each with a line about it; the files are ``labwright/<recipe>/studies/<name>.yaml``."""
     tools: Mapping[str, str] = field(default_factory=dict)
     """What the recipe offers outside of a run, by name → "module:attribute"; written in code, never in a file.
-    Known names: ``evaluate_folders(predictions, truth, size)``, ``export_weights(run, to)``, ``findings`` (a catalogue of codes)."""
+    Known names: ``evaluate_folders(predictions, truth, size)``, ``export_weights(run, to)``, ``findings`` (a catalogue of codes),
+    ``demo_data(folder)`` (makes the data of the sample study in its folder, where none are bundled)."""
     beginning: Mapping[str, Any] = field(default_factory=dict)
     """Options that ``labwright new`` writes out with a value of their own, by path, where no default can be right."""
     check: Callable[[Mapping[str, Options]], Iterable[tuple[str, str]]] | None = None
@@ -170,6 +184,11 @@ class Recipe:
         """The function or table behind a tool; KeyError where the recipe has none of that name."""
         module, _, attribute = self.tools[name].partition(":")
         return getattr(importlib.import_module(module), attribute)
+
+    @property
+    def package(self) -> str:
+        """Name of the package that holds the sample and the ready studies."""
+        return self.steps[0].options.__module__.rpartition(".")[0]
 
     def step(self, name: str) -> LazyStep[Any]:
         for step in self.steps:

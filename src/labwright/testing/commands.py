@@ -15,7 +15,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-RECIPE_MODULES = tuple(f"labwright.cells.{step}" for step in ("pack", "check", "train", "predict", "evaluate"))
+RECIPE_MODULES = tuple(
+    f"labwright.{recipe}.{step}" for recipe in ("cells", "events") for step in ("pack", "check", "train", "predict", "evaluate")
+)
 _CONTEXT: Any = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["labwright.cli.main", "labwright.cli.commands.run", "labwright.parts.conduct", *RECIPE_MODULES])
 

@@ -14,6 +14,7 @@ from labwright.watch.tree import Node, data, node
 
 LONG = 25
 """A table of more rows is folded."""
+FEW_LINES = 3
 MOST_PICTURES, PICTURE_BYTES = 24, 4 << 20
 """More pictures, or larger ones, are named and not shown."""
 _encode = encoder(separators=(",", ":"))
@@ -82,6 +83,7 @@ def _curves(section: dict[str, Any], _output: Path) -> list[Node]:
             "name": line["name"],
             "x": [x for x, _ in line["points"]],
             "y": [y for _, y in line["points"]],
+            **_look(section, line["name"]),
         }
         for line in section["series"]
     ]
@@ -93,12 +95,20 @@ def _curves(section: dict[str, Any], _output: Path) -> list[Node]:
         )
     dotted = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "line": {"dash": "dot", "width": 1, "color": "#888"}}
     layout = {
-        "xaxis": {"title": {"text": section["x"]}},
+        "xaxis": {"title": {"text": section["x"]}, "type": "log" if section.get("log_x") else "linear"},
         "yaxis": {"title": {"text": section["y"]}, "type": "log" if section["log_y"] else "linear"},
         "shapes": [{**dotted, "x0": mark, "x1": mark} for mark in section["marks"]],
         "showlegend": lines > 1,
+        # The names of many lines would leave these no room.
+        **({"height": 270 + 16 * (lines - FEW_LINES)} if lines > FEW_LINES else {}),
     }
     return _plot(traces, layout)
+
+
+def _look(section: dict[str, Any], name: str) -> dict[str, Any]:
+    if name in section.get("dashed", ()):
+        return {"mode": "lines", "line": {"dash": "dash", "width": 1, "color": "#888"}}
+    return {"mode": "lines", "line": {"shape": "hv"}} if section.get("steps") else {}
 
 
 def _bars(section: dict[str, Any], _output: Path) -> list[Node]:
@@ -108,6 +118,57 @@ def _bars(section: dict[str, Any], _output: Path) -> list[Node]:
         "xaxis": {"title": {"text": section["unit"]}},
         "yaxis": {"autorange": "reversed", "automargin": True},
         "height": 90 + 28 * len(values),
+    }
+    return _plot([trace], layout)
+
+
+def _film(section: dict[str, Any], _output: Path) -> list[Node]:
+    """Lines with plotly's own slider, each step of which brings the lines of a frame."""
+    frames, hidden = section["frames"], section["hidden"]
+    shown = len(frames) - 1
+    traces: list[dict[str, Any]] = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": name,
+            "x": section["places"],
+            "y": line,
+            "visible": "legendonly" if name in hidden else True,
+        }
+        for name, line in zip(section["names"], frames[shown]["lines"], strict=True)
+    ]
+    steps = [
+        {"label": one["name"], "method": "update", "args": [{"y": one["lines"]}, {"annotations[0].text": one["words"]}]} for one in frames
+    ]
+    inside = {"xref": "paper", "yref": "paper", "x": 0.98, "y": 0.04, "xanchor": "right", "yanchor": "bottom", "align": "right"}
+    layout = {
+        "xaxis": {"title": {"text": section["x"]}},
+        "yaxis": {"title": {"text": section["y"]}},
+        "height": 460,
+        "margin": {"l": 55, "r": 15, "t": 10, "b": 42},
+        "sliders": [{"active": shown, "steps": steps, "currentvalue": {"prefix": f"{section['over']} "}, "pad": {"t": 50}}],
+        "annotations": [{**inside, "showarrow": False, "text": frames[shown]["words"]}],
+        "showlegend": len(traces) > 1,
+    }
+    return _plot(traces, layout)
+
+
+def _heat(section: dict[str, Any], _output: Path) -> list[Node]:
+    trace = {
+        "type": "heatmap",
+        "x": section["columns"],
+        "y": section["rows"],
+        "z": section["values"],
+        "texttemplate": "%{z:.3g}",
+        "colorscale": [[0, "#f2f6fc"], [1, "#2f7fd8"]],
+        "xgap": 2,
+        "ygap": 2,
+    }
+    layout = {
+        "xaxis": {"title": {"text": section["x"]}, "type": "category"},
+        "yaxis": {"title": {"text": section["y"]}, "type": "category", "autorange": "reversed"},
+        "height": 150 + 34 * len(section["rows"]),
+        "hovermode": "closest",
     }
     return _plot([trace], layout)
 
@@ -187,6 +248,8 @@ _DRAWERS: dict[str, Callable[[dict[str, Any], Path], list[Node]]] = {
     "table": _table,
     "curves": _curves,
     "bars": _bars,
+    "film": _film,
+    "heat": _heat,
     "images": _images,
     "text": _text,
     "state": _state,

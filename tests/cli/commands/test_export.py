@@ -77,6 +77,8 @@ def test_htcondor_takes_single_jobs_or_one_dag(labwright, study: Path) -> None:
         (["study.yaml", "--to", "somewhere"], 64, "It takes sbatch, condor, dagman"),
         (["study.yaml", "--to", "sbatch", "--on", "htcondor"], 64, "of kind htcondor, and sbatch is for slurm"),
         (["weights", "--to", "model"], 64, "one run is needed"),
+        (["results", "--to", "www"], 64, "no run is named"),
+        (["results", "train", "--to", "www"], 66, "no run begins with 'train'"),
         (["study.yaml"], 64, "--to is missing"),
         (["nostudy.yaml", "--to", "sbatch"], 66, "nostudy.yaml"),
     ],
@@ -89,3 +91,14 @@ def test_mistakes_are_sentences(labwright, study: Path, words: list[str], code: 
     assert said.code == code
     assert text in said.err
     assert not Path("runs").exists()
+
+
+def test_results_of_several_runs_go_to_a_folder(labwright, study: Path) -> None:
+    assert labwright("run", "study.yaml", "--quiet").code == 0
+    names = sorted(path.parent.name for path in Path("runs").glob("*/done.json"))
+    said = labwright("export", "results", names[0], names[1], "--to", "www")
+    assert [line.split(": ")[0] for line in said.out.splitlines()] == [f"www/{name}" for name in names[:2]]
+    assert all((Path("www") / name / "manifest.json").is_file() for name in names[:2])
+    again = labwright("export", "results", names[0], "--to", "www", "--json").json["exported"]
+    assert [(one["run"], one["sent"]) for one in again] == [(names[0], 0)]
+    assert "within the run itself" in labwright("export", "results", names[0], "--to", f"runs/{names[0]}").err

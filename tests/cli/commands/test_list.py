@@ -58,7 +58,7 @@ def test_steps_and_options_are_those_of_the_studys_recipe(labwright, done: Path)
     assert {"option": "check.smallest", "unit": "mm"}.items() <= options[1].items()
     said = labwright("list", "steps", "--recipe", "nothing")
     assert said.code == 64
-    assert "There are toy and cells" in said.err
+    assert "There are toy, cells and events" in said.err
 
 
 def test_findings_are_explained(labwright, done: Path) -> None:
@@ -104,3 +104,16 @@ def test_schema_goes_to_the_screen_or_to_a_file(labwright, tmp_path: Path) -> No
     target = tmp_path / "schema.json"
     assert labwright("schema", "toy", "--to", target).code == 0
     assert json.loads(target.read_text()) == json_schema(recipe("toy"))
+
+
+def test_runs_are_found_whatever_a_new_run_would_miss(labwright, done: Path) -> None:
+    needs = done.with_name("needs.yaml")
+    needs.write_text(done.read_text().replace("default: ./data, ", ""))
+    names = [row["run"] for row in labwright("list", "runs", needs, "--json").json]
+    assert names
+    assert names == [row["run"] for row in labwright("list", "runs", done, "--json").json]
+    assert labwright("status", needs).code == 0
+    (needs.parent / "runs").rename(needs.parent / "elsewhere")
+    said = labwright("list", "runs", needs)
+    assert said.code == 78
+    assert "the parameter 'data' has no value" in said.err

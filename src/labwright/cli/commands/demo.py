@@ -61,9 +61,13 @@ def copy_sample(recipe: Recipe, folder: Path) -> None:
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CommandError("there is something else here", where=str(folder), todo="Name another folder with --to.")
-    package = recipe.steps[0].options.__module__.rpartition(".")[0]
-    with importlib.resources.as_file(importlib.resources.files(package) / recipe.demo) as sample, publish(folder, "output") as temporary:
+    with (
+        importlib.resources.as_file(importlib.resources.files(recipe.package) / recipe.demo) as sample,
+        publish(folder, "output") as temporary,
+    ):
         shutil.copytree(sample, temporary)
+        if "demo_data" in recipe.tools:
+            recipe.tool("demo_data")(temporary)
 
 
 def _report(row: Row, folder: Path) -> Path:

@@ -1,15 +1,16 @@
-"""``labwright export``: what a run made, or the job files of a study, for use elsewhere."""
+"""``labwright export``: what runs made, or the job files of a study, for use elsewhere."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from labwright.cli import places, rows
 from labwright.cli.tables import print_json
 from labwright.runs.errors import CommandError, Exit
 
-WEIGHTS = "weights"
+WEIGHTS, RESULTS = "weights", "results"
 KINDS = {"sbatch": "slurm", "condor": "htcondor", "dagman": "htcondor"}
 """What job files are written for → the scheduler that takes them."""
 
@@ -20,14 +21,16 @@ nothing of how they wait; `labwright submit` would queue the same runs again, an
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write one or the other, by what was named."""
+    """Write one or another, by what was named."""
     if arguments.what[0] == WEIGHTS and not Path(WEIGHTS).is_file():
         return _export_weights(arguments)
+    if arguments.what[0] == RESULTS and not Path(RESULTS).is_file():
+        return _export_results(arguments)
     if arguments.to not in KINDS:
         raise CommandError(
             f"the jobs of a study are not written for {arguments.to!r}",
             where="--to",
-            todo=f"It takes {', '.join(KINDS)}; weights are written with `labwright export weights RUN --to DIR`.",
+            todo=f"It takes {', '.join(KINDS)}; what a run made goes to a folder with `labwright export weights|results RUN --to DIR`.",
         )
     return _export_jobs(arguments)
 
@@ -46,6 +49,28 @@ def _export_weights(arguments: argparse.Namespace) -> int:
         print_json({"code": 0, "run": found.name, "written": str(written)})
     else:
         print(written)
+    return Exit.DONE
+
+
+def _export_results(arguments: argparse.Namespace) -> int:
+    """Send what each run made, one after the other, and say where it lies."""
+    from labwright.launch.results import export_results
+
+    if len(arguments.what) == 1:
+        raise CommandError(
+            "no run is named", where="labwright export results", todo="labwright export results RUN --to DIR|s3://…|root://…"
+        )
+    runs = [places.one_run(name, places.runs_option(arguments)) for name in arguments.what[1:]]
+    terminal = sys.stderr.fileno() if sys.stderr.isatty() and not arguments.json else None
+    found = []
+    for one in runs:
+        done = export_results(one, arguments.to, terminal=terminal)
+        found.append(done)
+        if not arguments.json:
+            sent = f"{done.sent} sent, {done.sent_bytes / 1e6:.1f} MB" if done.sent else "all were there"
+            print(f"{done.place}: {done.files} files, {sent}")
+    if arguments.json:
+        print_json({"code": 0, "exported": [done._asdict() for done in found]})
     return Exit.DONE
 
 

@@ -1,4 +1,4 @@
-"""``labwright list``: recipes, steps, runs, options and finding codes."""
+"""``labwright list``: recipes, steps, ready studies, runs, options and finding codes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,15 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError(
             "only the list of raw files can be written to a file", where="--to", todo="labwright list sources STUDY --to FILE"
         )
-    tables = {"recipes": _recipes, "steps": _steps, "runs": _runs, "findings": _findings, "options": _options, "sources": _sources}
+    tables = {
+        "recipes": _recipes,
+        "steps": _steps,
+        "studies": _studies,
+        "runs": _runs,
+        "findings": _findings,
+        "options": _options,
+        "sources": _sources,
+    }
     columns, rows = tables[arguments.what or "runs"](arguments)
     if arguments.filter:
         rows = [row for row in rows if matching(["  ".join(map(shown, row))], arguments.filter)]
@@ -47,6 +55,11 @@ def _steps(arguments: argparse.Namespace) -> Table:
         [name, step["name"], step["needs"], step["gates"], step["doc"]] for name, recipe in _chosen(arguments) for step in recipe["steps"]
     ]
     return ("recipe", "step", "needs", "gates", "what"), rows
+
+
+def _studies(arguments: argparse.Namespace) -> Table:
+    rows = [[name, study, doc] for name, recipe in _chosen(arguments) for study, doc in recipe.get("studies", {}).items()]
+    return ("recipe", "study", "what"), rows
 
 
 def _options(arguments: argparse.Namespace) -> Table:

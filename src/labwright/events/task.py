@@ -1,0 +1,343 @@
+"""What the training loop is given: a stack of members, the events of each, their loss, and a validation that knows each member's best.
+
+What a validation finds cannot wait for the next checkpoint, as the loop validates after it has saved. It lies in a file of its own
+beside the checkpoints: the losses of each member so far, by step, and each member's best weights. A training that goes on from an
+earlier checkpoint looks at no later step, and makes the same steps and the same file again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from labwright.data.sampler import IntArray, generator, order
+from labwright.events import losses, rates
+from labwright.events.epochs import judged
+from labwright.events.folds import TRAIN, VALIDATE, Member, roles
+from labwright.events.load import PackedEvents
+from labwright.events.members import Stack, by_member
+from labwright.events.networks import build, prepare
+from labwright.events.recipe import TrainOptions
+from labwright.learn import devices, schedules
+from labwright.learn.checkpoints import Checkpoints, read_state
+from labwright.learn.task import Clock
+from labwright.learn.tensors import read
+from labwright.runs.errors import Stopped
+from labwright.runs.faults import fault
+from labwright.runs.publish import publish
+from labwright.study.step import Figures, Job, Part
+
+BEST = "best.safetensors"
+METRICS = ("loss", "auc")
+LAST_LAYER = "classify."
+VALIDATE_EVENTS = 8192
+SEEN_EVENTS = 8192
+"""Of those that a member trains on, so many are judged beside the others, to see what it learnt by heart."""
+
+
+class Rows(NamedTuple):
+    """What a member trains on and what picks its best epoch: rows of the pack."""
+
+    train: IntArray
+    validate: IntArray
+
+
+class EventsTask:
+    """The ``Task`` of some members.
+
+    Args:
+        job: of the train step.
+        events: the pack.
+        rows: of all members of the run, also those that train elsewhere: the least of them says how many batches an epoch has.
+        models: the members of this part.
+        part: whose checkpoint folder keeps the members' best.
+        start: networks to start from, by name of the member; each keeps its own standardisation of the inputs.
+    """
+
+    def __init__(
+        self,
+        job: Job[TrainOptions],
+        events: PackedEvents,
+        rows: Mapping[Member, Rows],
+        models: Sequence[Member],
+        part: Part,
+        start: Mapping[str, nn.Module] | None = None,
+    ) -> None:
+        self.job, self.options, self.events, self.models = job, job.options, events, tuple(models)
+        self.rows = [rows[one] for one in models]
+        self.least = min(len(one.train) for one in rows.values())
+        self.seeds = [seed_of(job.seed, one) for one in models]
+        networks = (
+            [self._network(seed, one) for seed, one in zip(self.seeds, self.rows, strict=True)]
+            if start is None
+            else [start[one.name] for one in models]
+        )
+        self.module: nn.Module = Stack(networks)
+        self.label = events.label.long()
+        self.weight = losses.signed(events.weight, self.options.negative_weights)
+        self.signal_region = events.has("SR")
+        self.path = job.checkpoints(part) / BEST
+        self.validations: list[Validation] = []
+        self.best: dict[str, Tensor] = {}
+        if self.path.is_file():
+            self.validations, self.best = read_best(self.path)
+        self.clock = Clock(0, 0, 0.0, 0)
+
+    def _network(self, seed: int, rows: Rows) -> nn.Module:
+        """First weights, and what it learns of its events before any gradient."""
+        torch.manual_seed(seed)
+        events = self.events
+        network = build(self.options.network, len(events.classes), events.ancillary_names)
+        prepare(network, *(one[rows.train] for one in (events.can_jets, events.other_jets, events.ancillary)))
+        return network
+
+    # ---- Batches ----
+
+    def batches(self, epoch: int) -> Sequence[IntArray]:
+        """Rows of the pack, (members, batch) each, all batches of one size; what is left of each member's order is for another epoch."""
+        return Epoch(self.seeds, [one.train for one in self.rows], epoch, rates.batch_size(self.options, epoch, self.least), self.least)
+
+    def load(self, items: IntArray, key: int) -> Tensor:
+        """Only the rows: the events are gathered where the network is, from memory that is there already."""
+        return torch.from_numpy(items)
+
+    @cached_property
+    def _inputs(self) -> tuple[Tensor, ...]:
+        """All events on the device of the network."""
+        device = devices.of(self.module)
+        events = self.events
+        columns = (events.can_jets, events.other_jets, events.ancillary, self.label, self.weight, self.signal_region)
+        return tuple(one.to(device) for one in columns)
+
+    def _scored(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Logits (members, batch, classes), loss of each event, label and weight (members, batch)."""
+        rows = rows.to(devices.of(self.module))
+        can, other, ancillary, label, weight, signal_region = (one[rows] for one in self._inputs)
+        logits, _ = self.module(can, other, ancillary)
+        if self.options.objective == "fvt":
+            return logits, losses.fvt(logits, label, signal_region, self.events.classes), label, weight
+        return logits, losses.svb(logits, label), label, weight
+
+    # ---- Training ----
+
+    def loss(self, batch: Tensor, clock: Clock) -> tuple[Tensor, Figures]:
+        """The sum over the members, so that each has its own gradient; the curve shows their mean."""
+        self.clock = clock
+        self._stack.set_ghosts(0 if rates.finetuning(self.options, clock.epoch) else rates.ghosts(self.options.ghost, clock.epoch))
+        _, terms, _, weight = self._scored(batch)
+        each = losses.weighted_mean(terms, weight)
+        return each.sum(), {"loss": each.detach().mean()}
+
+    def optimizer(self, options: Any, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """That of the options, with rate and clipping by member."""
+        made = schedules.optimizer(options, parameters, fused=True)
+        by_member(made, self._stack, self._factors, self._frozen, self.options.clip_norm)
+        return made
+
+    def _factors(self) -> list[float]:
+        # Steps to come may be there from before a return to an earlier checkpoint.
+        past = [one.figures["loss"] for one in self.validations if one.step <= self.clock.step]
+        found: list[float] = rates.factors(self.options, self.clock.epoch, np.array(past).reshape(-1, len(self.models))).tolist()
+        return found
+
+    def _frozen(self) -> list[str]:
+        if not rates.finetuning(self.options, self.clock.epoch):
+            return []
+        return [name for name, _ in self._stack.network.named_parameters() if not name.startswith(LAST_LAYER)]
+
+    @property
+    def _stack(self) -> Stack:
+        """The module without what the loop wraps it in."""
+        module: Any = self.module
+        stack: Stack = module if isinstance(module, Stack) else module.module
+        return stack
+
+    # ---- Validation ----
+
+    def validate(self) -> Figures:
+        """Loss and AUC, means over the members; those of each go into the journal and pick its best weights."""
+        assert self.options.validate != "never"
+        most = self.options.validate.max_items
+        found = self._judge([spread(one.validate, most) for one in self.rows])
+        seen = self._judge([spread(one.train, SEEN_EVENTS) for one in self.rows])
+        self._keep({**found, **{f"train_{name}": values for name, values in seen.items()}})
+        return {name: float(np.mean(found[name])) for name in METRICS}
+
+    def _judge(self, rows: Sequence[IntArray]) -> dict[str, list[Any]]:
+        """Loss, area and ROC of each member on rows of its own."""
+        assert self.options.validate != "never"
+        size = self.options.validate.batch_size or max(self.options.batch_size, VALIDATE_EVENTS)
+        longest = max(map(len, rows))
+        # Members with fewer events see their first ones again, with weight 0.
+        index = torch.from_numpy(np.stack([np.resize(one, longest) for one in rows]))
+        real = torch.arange(longest) < torch.tensor([[len(one)] for one in rows])
+        found = []
+        for start in range(0, longest, size):
+            if self.job.stopping():
+                raise Stopped("stopped between two validation batches")
+            fault("train:in-validate")
+            logits, terms, label, weight = self._scored(index[:, start : start + size])
+            score = self._score(logits.float().softmax(-1))
+            found.append(torch.stack((terms.double(), weight.double(), score.double(), label.double())).cpu())
+        terms, weight, score, label = torch.cat(found, -1)
+        weight, label = weight * real, label.long()
+        positive = self._positive()[label].numpy()
+        told = (weight * self._told_apart()[label] * ~self._apart[index]).numpy()
+        areas = [judged(*one) for one in zip(score.numpy(), positive, told, strict=True)]
+        return {
+            "loss": losses.weighted_mean(terms, weight).tolist(),
+            "auc": [area for area, _ in areas],
+            "tpr": [curve for _, curve in areas],
+        }
+
+    def _score(self, probabilities: Tensor) -> Tensor:
+        """What tells positives from negatives: the signal's share, or four-tag from three-tag data."""
+        classes = self.events.classes
+        if self.options.objective == "fvt":
+            four, three = probabilities[..., classes.index("d4")], probabilities[..., classes.index("d3")]
+            return four / (four + three)
+        return probabilities[..., losses.signals(classes)].sum(-1)
+
+    def _positive(self) -> Tensor:
+        """Which classes count as positive, bool (classes,)."""
+        classes = self.events.classes
+        chosen = [classes.index("d4")] if self.options.objective == "fvt" else losses.signals(classes)
+        return torch.isin(torch.arange(len(classes)), torch.tensor(chosen))
+
+    def _told_apart(self) -> Tensor:
+        """Which classes enter the AUC, bool (classes,): for FvT the data, else all."""
+        return torch.tensor([self.options.objective != "fvt" or name in ("d4", "d3") for name in self.events.classes])
+
+    @property
+    def _apart(self) -> Tensor:
+        """Events that enter no AUC, bool (N,): those of FvT's signal region, where one side is not looked at."""
+        return self.signal_region if self.options.objective == "fvt" else torch.zeros_like(self.signal_region)
+
+    def _pace(self, step: int, epoch: int, batch: int, past: Sequence[Validation]) -> dict[str, list[float]]:
+        """What each member was trained with in the last step of these."""
+        lengths = [len(self.batches(number)) for number in range(self.options.epochs + self.options.finetune.epochs)]
+        inside = max(epoch if batch else epoch - 1, 0)
+        rate = self.options.learning_rate * schedules.factor(
+            self.options.schedule, step=max(step - 1, 0), total_steps=sum(lengths), epoch=inside
+        )
+        before = np.array([one.figures["loss"] for one in past]).reshape(-1, len(self.models))
+        ghosts = 0 if rates.finetuning(self.options, inside) else rates.ghosts(self.options.ghost, inside)
+        done = epoch + (batch / lengths[epoch] if batch else 0.0)
+        same = {"epoch": done, "batch_size": rates.batch_size(self.options, inside, self.least), "ghosts": ghosts}
+        return {
+            "learning_rate": (rate * rates.factors(self.options, inside, before)).tolist(),
+            **{name: [float(value)] * len(self.models) for name, value in same.items()},
+        }
+
+    def _keep(self, each: dict[str, list[Any]]) -> None:
+        """Take in a validation: publish each member's losses so far and its best weights, before anything rests on them."""
+        metric = self.options.select.metric if self.options.select.metric in METRICS else "loss"
+        sign = -1.0 if self.options.select.mode == "max" else 1.0
+        # The loop has saved right before.
+        saved = Checkpoints(self.path.parent).newest(lambda _: None)
+        state = read_state(saved) if saved else {"step": 0, "epoch": 0, "batch": 0}
+        earlier = [one for one in self.validations if one.step < state["step"]]
+        least = np.fmin.reduce([sign * np.array(one.figures[metric]) for one in earlier], axis=0, initial=np.inf)
+        better = torch.from_numpy((sign * np.array(each[metric]) < least) | np.full(len(self.models), not earlier))
+        now = self._stack.tensors()
+        old = self.best or now
+        self.best = {name: torch.where(better.view(-1, *[1] * (one.ndim - 1)), one, old[name]) for name, one in now.items()}
+        pace = self._pace(state["step"], state["epoch"], state["batch"], earlier)
+        self.validations = [*earlier, Validation(state["step"], {**each, **pace})]
+        write_best(self.path, self.validations, self.best)
+        if len(self.models) > 1:
+            for place, one in enumerate(self.models):
+                values = {name: each[name][place] for name in METRICS}
+                self.job.record("metric", phase="validate", step=state["step"], epoch=state["epoch"], part=one.name, values=values)
+
+
+class Validation(NamedTuple):
+    """What a validation found."""
+
+    step: int
+    figures: dict[str, list[Any]]
+    """Of each member: ``epochs.FIGURES`` of both ``epochs.SETS``, and ``epochs.PACE``."""
+
+
+class Epoch(Sequence[IntArray]):
+    """The batches of an epoch; the order is drawn when the first is asked for, as the loop asks every epoch for its length."""
+
+    def __init__(self, seeds: Sequence[int], rows: Sequence[IntArray], epoch: int, size: int, least: int) -> None:
+        self.seeds, self.rows, self.epoch, self.size, self.least = seeds, rows, epoch, size, least
+
+    def __len__(self) -> int:
+        return self.least // self.size
+
+    @cached_property
+    def _drawn(self) -> IntArray:
+        """(members, events of the least of them)."""
+        orders = (order(seed, self.epoch, len(one))[: self.least] for seed, one in zip(self.seeds, self.rows, strict=True))
+        return np.stack([one[places] for one, places in zip(self.rows, orders, strict=True)])
+
+    def __getitem__(self, index: Any) -> Any:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self._drawn[:, index * self.size : (index + 1) * self.size]
+
+
+def rows_of(events: PackedEvents, models: Iterable[Member], options: TrainOptions) -> dict[Member, Rows]:
+    """The rows of each member, of the events that are ``usable``."""
+    mask = usable(events, options).numpy()
+    found = {}
+    for one in models:
+        role = roles(one, events.identity)
+        found[one] = Rows(np.flatnonzero(mask & (role == TRAIN)), np.flatnonzero(mask & (role == VALIDATE)))
+    return found
+
+
+def usable(events: PackedEvents, options: TrainOptions) -> Tensor:
+    """Which events a member may train on or be judged on, bool (N,): those of a class; for FvT no four-tag data of the signal region."""
+    found = events.labelled
+    if options.objective == "fvt":
+        found = found & ~losses.blinded(events.label, events.has("SR"), events.classes)
+    if options.negative_weights == "drop":
+        found = found & (events.weight >= 0)
+    return found
+
+
+def seed_of(seed: int, member: Member) -> int:
+    """All that is random of a member, its first weights and its order of events, whoever it trains together with; 63 bits."""
+    return int(generator(seed, "member", member.name).bit_generator.random_raw()) >> 1
+
+
+def spread(rows: IntArray, most: int | None) -> IntArray:
+    """At most so many rows, evenly spread over all."""
+    return rows if most is None or len(rows) <= most else rows[np.arange(most) * len(rows) // most]
+
+
+def write_best(path: Path, validations: Sequence[Validation], best: Mapping[str, Tensor]) -> None:
+    """Publish the file of a part's members: figures of all validations, and of each member the weights of its best."""
+    names = validations[0].figures if validations else ()
+    history = {f"history.{name}": torch.tensor([one.figures[name] for one in validations], dtype=torch.float64) for name in names}
+    content = {
+        **{f"best.{name}": tensor.contiguous() for name, tensor in best.items()},
+        **history,
+        "history.step": torch.tensor([one.step for one in validations]),
+    }
+    with publish(path, "checkpoint") as temporary:
+        temporary.write_bytes(safetensors.torch.save(content))
+
+
+def read_best(path: Path) -> tuple[list[Validation], dict[str, Tensor]]:
+    """The validations, and the best weights, (members, …) by the names of a single network.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    content = read(path)
+    columns = {name.removeprefix("history."): content.pop(name).tolist() for name in sorted(content) if name.startswith("history.")}
+    steps = columns.pop("step")
+    validations = [Validation(step, {name: column[index] for name, column in columns.items()}) for index, step in enumerate(steps)]
+    return validations, {name.removeprefix("best."): tensor for name, tensor in content.items()}

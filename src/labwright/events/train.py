@@ -1,0 +1,245 @@
+"""The train step: a model for each fold, folding and seed. The loop itself is ``labwright.learn.loop``.
+
+A part is a group of members that train as one stack, or a single member; which of the two is decided once, when the parts are
+listed, and does not change what is learnt.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from labwright.events import rates
+from labwright.events.classes import NONE
+from labwright.events.epochs import EPOCHS, write_epochs
+from labwright.events.findings import CATALOGUE
+from labwright.events.folds import Member, members, prove
+from labwright.events.load import PackedEvents, load
+from labwright.events.members import PREFIX, row
+from labwright.events.models import Which, description, load_models, model_files, model_folder, write_models
+from labwright.events.modes import choose
+from labwright.events.recipe import TrainOptions
+from labwright.events.task import BEST, METRICS, EventsTask, read_best, rows_of, usable
+from labwright.learn import tensors
+from labwright.learn.loop import fit
+from labwright.learn.model import MODEL, find_checkpoint, weights_at
+from labwright.learn.report import training_sections, write_metrics
+from labwright.learn.resume import origin_files
+from labwright.runs import sections
+from labwright.runs.errors import DataError, MissingError
+from labwright.runs.publish import write_json
+from labwright.runs.run import Run
+from labwright.study.step import Figures, Job, Machine, Part, RawFile
+
+GROUP = "members-"
+"""Before first and last + 1 in the id of a part with several members."""
+SHARED = ("epochs", "precision", "device", "threads")
+
+
+@lru_cache(maxsize=1)
+def _events(folder: Path) -> PackedEvents:
+    """The pack, read once by each worker for all its parts."""
+    return load(Run.open(folder))
+
+
+def sources(options: TrainOptions) -> Iterable[RawFile]:
+    """The files of weights or of a training to go on from."""
+    if options.start_from is not None:
+        return model_files(options.start_from)
+    models = members(options)
+    return origin_files(options, _part(models, 0, len(models)))
+
+
+def preview(options: TrainOptions, inputs: Mapping[str, Run]) -> list[str]:
+    """What would be trained."""
+    models = members(options)
+    lines = [
+        f"{len(models)} members of {options.network.kind}, {options.objective}: {', '.join(one.name for one in models[:6])}"
+        + (", …" if len(models) > 6 else ""),
+        f"{options.epochs} epochs, batches of {options.batch_size} to {rates.batch_size(options, options.epochs, 2**62)} events"
+        + (f", then {options.finetune.epochs} of the output layer alone" if options.finetune.epochs else ""),
+    ]
+    if "pack" in inputs and inputs["pack"].done() is not None:
+        events = load(inputs["pack"])
+        counts = np.bincount(events.label.numpy()[events.labelled.numpy()], minlength=len(events.classes)).tolist()
+        lines.append("classes: " + ", ".join(f"{name} {count:,}" for name, count in zip(events.classes, counts, strict=True)))
+    return lines
+
+
+def parts(job: Job[TrainOptions]) -> list[Part]:
+    """Groups of members, by what the options say or a measurement tells; the journal has the measurement."""
+    options: TrainOptions = job.options
+    models = members(options)
+    events = _events(job.inputs["pack"].folder)
+    _proof(events, models, options)
+    least = _least(job, events, models)
+    most = min(options.max_members or len(models), len(models))
+    mode = options.members if most > 1 else "apart"
+    if mode == "auto":
+        found = choose(options, events, least, most, job.machine.threads, job.machine.workers)
+        job.record("members", **found)
+        job.say(
+            f"{most} members train {found['mode']}: {found['seconds_together']:.0f} s together, "
+            f"{found['seconds_apart']:.0f} s apart by a short measurement"
+        )
+        mode = found["mode"]
+        most = found["stack"]
+    size = most if mode == "together" else 1
+    return [_part(models, start, min(start + size, len(models))) for start in range(0, len(models), size)]
+
+
+def _least(job: Job[TrainOptions], events: PackedEvents, models: Sequence[Member]) -> int:
+    """The training events of the member that has fewest.
+
+    Raises:
+        DataError: they do not make a batch (EVT037).
+    """
+    options: TrainOptions = job.options
+    counts = {one.name: len(rows.train) for one, rows in rows_of(events, models, options).items()}
+    name, least = min(counts.items(), key=lambda pair: pair[1])
+    if not rates.batch_size(options, 0, least):
+        code = CATALOGUE["EVT037"]
+        told = f"{least:,} events to train on, a batch has {options.batch_size:,}"
+        job.finding(code.code, name, told, code.severity)
+        raise DataError(f"{name} has {told}", where="train.batch_size", todo=code.todo)
+    return least
+
+
+def _part(models: Sequence[Member], start: int, stop: int) -> Part:
+    return Part(models[start].name if stop - start == 1 else f"{GROUP}{start}-{stop}", cost=stop - start)
+
+
+def members_of(options: TrainOptions, part: str) -> list[Member]:
+    """The members that train in a part, by its id."""
+    models = members(options)
+    if not part.startswith(GROUP):
+        return [one for one in models if one.name == part]
+    start, stop = map(int, part.removeprefix(GROUP).split("-"))
+    return models[start:stop]
+
+
+def _size(part: str) -> int:
+    """How many members a part has, by its id."""
+    if not part.startswith(GROUP):
+        return 1
+    start, stop = map(int, part.removeprefix(GROUP).split("-"))
+    return stop - start
+
+
+def work(job: Job[TrainOptions], part: Part) -> Figures:
+    """Train the members of a part."""
+    options: TrainOptions = job.options
+    events = _events(job.inputs["pack"].folder)
+    rows = rows_of(events, members(options), options)
+    models = members_of(options, part.id)
+    if len(models) < len(members(options)):
+        # Parts work side by side, and there are more of them than of cores, or nearly.
+        job = copy.copy(job)
+        job.machine = Machine(threads=1, workers=job.machine.workers)
+    task = EventsTask(job, events, rows, models, part, _start(options, models))
+    # What is done by member is none of the loop's business; the last stage is epochs like others.
+    own = options.model_copy(update={"clip_norm": None, "start_from": None, "epochs": options.epochs + options.finetune.epochs})
+    return fit(task, own, job, part)
+
+
+def _start(options: TrainOptions, models: Sequence[Member]) -> dict[str, nn.Module] | None:
+    """The best networks of the training to start from, each for its member: another's may have seen what this one is judged on."""
+    if options.start_from is None:
+        return None
+    found = load_models(model_folder(options.start_from))
+    networks = {one.name: network for one, network in zip(found.members, found.networks, strict=True)}
+    missing = [one for one in models if one not in found.members]
+    if missing:
+        raise MissingError(
+            f"the training to start from has no {missing[0].name} of the same folds",
+            where=str(options.start_from),
+            todo=f"Take its folds and its folds.seed; it has {', '.join(networks)}.",
+        )
+    return networks
+
+
+def finish(job: Job[TrainOptions]) -> Figures:
+    """Leave the weights of all members as ``output/model`` and the proof as ``output/folds.json``; report."""
+    options: TrainOptions = job.options
+    models, results = members(options), job.results()
+    events = _events(job.inputs["pack"].folder)
+    weights: dict[Which, dict[str, dict[str, Tensor]]] = {"best": {}, "last": {}}
+    table: list[dict[str, Any]] = []
+    epochs: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+    for part in results:
+        folder = job.checkpoints(Part(part))
+        last = tensors.read(weights_at(find_checkpoint("last", folder, job.say), part, job.say))
+        last = {name: tensor for name, tensor in last.items() if name.startswith(PREFIX)}
+        history, best = read_best(folder / BEST) if (folder / BEST).is_file() else ([], last)
+        for place, one in enumerate(members_of(options, part)):
+            weights["last"][one.name], weights["best"][one.name] = row(last, place), row(best, place)
+            epochs[one.name] = [(seen.step, {name: values[place] for name, values in seen.figures.items()}) for seen in history]
+            series = {name: np.array([validation.figures[name][place] for validation in history]) for name in METRICS}
+            chosen = _chosen(options, series)
+            table.append(
+                {
+                    "member": one.name,
+                    "best_step": history[chosen].step if history else results[part]["steps"],
+                    **{f"best_{name}": float(values[chosen]) if history else None for name, values in series.items()},
+                }
+            )
+    order = [one.name for one in models]
+    table.sort(key=lambda one: order.index(one["member"]))
+    told = description(options, models, events.classes, events.ancillary_names, events.other_jets.shape[1])
+    with job.output(MODEL, "model") as temporary:
+        write_models(temporary, {**told, "figures": table}, weights)
+    write_json(job.run.output("folds.json"), _proof(events, models, options), "output")
+    with job.output(EPOCHS) as path:
+        write_epochs(path, {name: epochs[name] for name in order})
+    with job.output("metrics.csv") as path:
+        write_metrics(job.run, path)
+    figures = _figures(results, table, job.run.energy())
+    made = [*training_sections(job.run, figures), _members_section(table)]
+    write_json(job.run.output("report.json"), {"sections": made}, "report")
+    return figures
+
+
+def _proof(events: PackedEvents, models: Sequence[Member], options: TrainOptions) -> dict[str, Any]:
+    """That no model scores what it has seen; its counts by class are of events that are learnt from."""
+    label = events.label.masked_fill(~usable(events, options), NONE)
+    return prove(models, events.identity, label.numpy(), events.classes)
+
+
+def _chosen(options: TrainOptions, series: Mapping[str, Any]) -> int:
+    """The validation that a member's best weights are of: the first of equals, as the task keeps them."""
+    values = series[options.select.metric]
+    if not len(values) or np.isnan(values).all():
+        return 0
+    return int(np.nanargmax(values) if options.select.mode == "max" else np.nanargmin(values))
+
+
+def _figures(results: Mapping[str, Mapping[str, Any]], table: Sequence[Mapping[str, Any]], energy: Sequence[Mapping[str, Any]]) -> Figures:
+    """Of all members: means of their bests; seconds of all parts, which may have passed side by side; joules of the run.
+
+    A part's own joules count all that its process has used so far, also for parts before it.
+    """
+    first = next(iter(results.values()))
+    together = {part: _size(part) for part in results}
+    joules = [row["joules"] for row in energy if row["joules"] is not None]
+    known = {name: [one[name] for one in table if one[name] is not None] for name in ("best_loss", "best_auc")}
+    return {
+        "members": len(table),
+        "parts": len(results),
+        **{name: float(np.mean(values)) if values else None for name, values in known.items()},
+        **{name: first[name] for name in SHARED},
+        "parameters": first["parameters"] // next(iter(together.values())),
+        "events_trained": sum(one["items_seen"] * together[part] for part, one in results.items()),
+        "train_seconds": sum(one["train_seconds"] for one in results.values()),
+        "joules": sum(joules) if joules else None,
+        "reproducible": all(one["reproducible"] for one in results.values()),
+    }
+
+
+def _members_section(table: Sequence[Mapping[str, Any]]) -> sections.Section:
+    return sections.table("Members", ["member", "best step", "loss", "AUC"], [list(one.values()) for one in table])

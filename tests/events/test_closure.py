@@ -1,0 +1,99 @@
+"""The report of a closure: its figures, tables and plots, and what stays blinded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from labwright.events import closure
+from labwright.events.load import PackedEvents, load
+from labwright.events.recipe import EvaluateOptions
+from labwright.events.toy import write_toy
+from tests.events.studies import conducted
+from tests.events.test_closing import toy_study
+from tests.learn.fake import FakeJob
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> PackedEvents:
+    return load(conducted(toy_study(tmp_path_factory.mktemp("closure"), 3000, 6)))
+
+
+def reported(packed: PackedEvents, folder: Path, fvt: Any = None, **options: Any) -> tuple[dict[str, Any], list[dict[str, Any]], Path]:
+    job: Any = FakeJob(folder)
+    job.options = EvaluateOptions.model_validate({"variables": ["m4j"], "bins": 6, "bootstrap": 5, "formats": ["png"], **options})
+    scores: Any = SimpleNamespace(columns={"FvT": packed.column("r_true").astype(np.float32) if fvt is None else fvt})
+    figures, sections = closure.report(job, packed, scores)
+    return dict(figures), sections, folder / "output"
+
+
+def test_four_tag_data_of_the_signal_region_stay_unseen(packed: PackedEvents, tmp_path: Path) -> None:
+    figures, sections, output = reported(packed, tmp_path)
+    assert not [name for name in figures if name.endswith("_SR")]
+    assert not [path for path in (output / "plots").iterdir() if "SR" in path.name]
+    assert [one["body"] for one in sections if one["title"] == "Signal region"] == [
+        "Its four-tag data stay unseen; `evaluate.unblind: true` shows them."
+    ]
+    count = int(((packed.label == 0) & packed.has("SR")).sum())
+    assert f"{count}" not in json.dumps([one["rows"] for one in sections if one["kind"] == "table"])
+
+
+def test_a_region_is_told_in_figures_tables_and_plots(packed: PackedEvents, tmp_path: Path) -> None:
+    figures, sections, output = reported(packed, tmp_path, unblind=True)
+    for region in ("SB", "SR"):
+        assert abs(figures[f"c2st_pull_{region}"]) < 4
+        assert figures[f"n_eff_{region}"] < figures[f"n_eff_without_fvt_{region}"]
+        assert figures[f"fvt_rms_{region}"] < 1e-6 < figures[f"fvt_rms_of_constant_{region}"]
+        assert figures[f"fvt_above_10_{region}"] == figures[f"fvt_negative_{region}"] == 0
+    json.dumps([figures, sections], allow_nan=False)
+    shown = [item["path"] for one in sections if one["kind"] == "images" for item in one["items"]]
+    assert len(shown) == 8
+    assert {path.name for path in (output / "plots").iterdir()} == {Path(name).name for name in shown}
+    (table,) = [one for one in sections if one["title"] == "Signal region: χ² by variable"]
+    assert [row[0] for row in table["rows"]] == ["four-jet mass [GeV]", "FvT", "known ratio"]
+
+
+def test_events_without_a_score_are_counted(packed: PackedEvents, tmp_path: Path) -> None:
+    fvt = packed.column("r_true").astype(np.float32)
+    rows = np.flatnonzero(packed.labelled.numpy())[:7]
+    fvt[rows] = np.nan
+    figures, sections, _ = reported(packed, tmp_path, fvt)
+    assert figures["fvt_unscored"] == 7
+    assert "7 events have no score" in sections[0]["note"]
+    json.dumps(sections, allow_nan=False)
+
+
+def test_a_pack_without_four_tag_data_has_nothing_to_close(packed: PackedEvents, tmp_path: Path) -> None:
+    figures, sections, _ = reported(packed, tmp_path, np.full(packed.n, np.nan, np.float32))
+    assert "c2st_auc_SB" not in figures
+    assert sections[0]["title"] == "Sideband"
+
+
+@pytest.mark.slow
+def test_fvt_finds_the_known_ratio_where_it_never_saw_four_tag_data(tmp_path: Path, repository: Path) -> None:
+    """Trained on one toy and judged on another: four-tag data of the signal region are in no training."""
+    told = (repository / "docs" / "results" / "fvt-toy.yaml").read_text(encoding="utf-8")
+    for name, events, seed in (("one", 300_000, 1), ("other", 30_000, 3)):
+        write_toy(tmp_path / name / "toy", "fvt", events, seed)
+        (tmp_path / name / "study.yaml").write_text(told, encoding="utf-8")
+    trained = conducted(tmp_path / "one" / "study.yaml", step="train")
+    sets = [f"predict.checkpoint={trained.folder}", "evaluate.formats=[png]", "evaluate.bootstrap=20"]
+    figures = conducted(tmp_path / "other" / "study.yaml", *sets, step="evaluate").done()["figures"]
+    for region in ("SB", "SR"):
+        assert abs(figures[f"c2st_pull_{region}"]) < 2
+        assert figures[f"c2st_pull_without_fvt_{region}"] > 5
+        assert figures[f"chi2_per_ndf_{region}"] < 1.5
+        assert abs(figures[f"data_over_model_{region}"] - 1) < 3 * figures[f"data_over_model_sigma_{region}"]
+        assert abs(figures[f"fvt_bias_{region}"]) < 0.05
+        assert figures[f"fvt_rms_{region}"] < 0.15 < 0.4 < figures[f"fvt_rms_of_constant_{region}"]

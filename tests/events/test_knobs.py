@@ -1,0 +1,86 @@
+"""What only changes how a training is done changes no weight; validation is as often as the study says, or never.
+
+Workers, chunks and batches of the other steps are tested beside those: ``test_pack``, ``test_predict``, ``test_merge``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from labwright.events import train
+from labwright.events.folds import members
+from labwright.events.recipe import TrainOptions
+from labwright.learn.checkpoints import Checkpoints
+from labwright.learn.tensors import read
+from labwright.runs.run import Run
+from labwright.study.step import Part
+from tests.events.studies import conducted, two
+from tests.learn.fake import FakeJob
+
+SMALL = {
+    "epochs": 3,
+    "batch_size": 128,
+    "network": {"kind": "hcr", "width": 4, "attention": False},
+    "grow": {"factor": 1},
+    "ghost": {"batches": 2},
+    "accelerator": "cpu",
+}
+PART = Part("random3.0-f0-s0")
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    torch.set_num_threads(1)
+    return conducted(two(tmp_path_factory.mktemp("knobs")))
+
+
+def trained(folder: Path, pack: Run, **options: Any) -> FakeJob:
+    job: Any = FakeJob(folder)
+    job.options = TrainOptions.model_validate({**SMALL, "members": "apart", **options})
+    job.inputs = {"pack": pack}
+    train.work(job, PART)
+    return job
+
+
+def weights(job: FakeJob) -> dict[str, torch.Tensor]:
+    newest = Checkpoints(job.checkpoints(PART)).newest(print)
+    assert newest is not None
+    return read(newest / "model.safetensors")
+
+
+def validated(job: FakeJob) -> int:
+    return len({one["step"] for one in job.records if one["kind"] == "metric" and one["phase"] == "validate"})
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory, pack: Run) -> FakeJob:
+    return trained(tmp_path_factory.mktemp("plain"), pack)
+
+
+@pytest.mark.parametrize("knob", [{"prefetch": 1}, {"prefetch": 7}, {"checkpoint_every_s": 0}, {"validate": {"batch_size": 50}}])
+def test_how_it_is_done_changes_no_weight(plain: FakeJob, pack: Run, tmp_path: Path, knob: dict[str, Any]) -> None:
+    first, second = weights(plain), weights(trained(tmp_path, pack, **knob))
+    assert first.keys() == second.keys()
+    assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
+
+
+@pytest.mark.parametrize(("validate", "times"), [({"every": "1 epoch"}, 3), ({"every": "3 epochs"}, 1), ("never", 0)])
+def test_validation_is_as_often_as_asked(plain: FakeJob, pack: Run, tmp_path: Path, validate: Any, times: int) -> None:
+    job = trained(tmp_path, pack, validate=validate)
+    assert validated(job) == times
+    first, second = weights(plain), weights(job)
+    assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
+
+
+@pytest.mark.parametrize("offsets", ["0-2", "0 2 4", "0-2 4-6 8"])
+@pytest.mark.parametrize("seeds", ["0", "0-1"])
+def test_offsets_and_seeds_say_how_many_are_trained(pack: Run, offsets: str, seeds: str) -> None:
+    options = TrainOptions.model_validate({"folds": {"k": 3, "offsets": offsets}, "seeds": seeds})
+    count = 3 * {"0-2": 3, "0 2 4": 3, "0-2 4-6 8": 7}[offsets] * {"0": 1, "0-1": 2}[seeds]
+    names = [one.name for one in members(options)]
+    assert len(names) == len(set(names)) == count
+    assert f"{count} members" in train.preview(options, {"pack": pack})[0]
