@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from labwright.events.closing import Closed, closed, effective, tails
 from labwright.events.load import PackedEvents, load
 from labwright.events.toy import write_toy
 from labwright.runs.errors import DataError
+from tests.events.judging import flag
 from tests.events.studies import conducted, study
 
 CLASSES = {
@@ -89,6 +91,15 @@ def test_the_sideband_is_a_region_of_its_own(packed: PackedEvents, right: Closed
     inside = int(((packed.label == 0) & packed.has("SB")).sum())
     assert {one.name: one.events for one in sideband.counts}["d4"] == inside
     assert np.isnan(sideband.after["FvT"].p_bootstrap)
+
+
+def test_the_sideband_has_no_event_of_the_signal_region(packed: PackedEvents) -> None:
+    """Flags that come from files may overlap."""
+    both = replace(packed, flags=torch.where(packed.has("SR"), packed.flags | flag("SB"), packed.flags))
+    sideband = closed(both, both.column("r_true"), "SB", (), bins=5, resamples=0, seed=3)
+    assert sideband is not None
+    wanted = both.labelled & ~both.has("SR") & both.has("SB")
+    assert sum(one.events for one in sideband.counts) == int(wanted.sum()) < int((both.labelled & both.has("SB")).sum())
 
 
 def test_events_without_a_score_stay_out_and_an_empty_region_is_none(packed: PackedEvents) -> None:

@@ -28,6 +28,7 @@ from labwright.events.variables import Shown, available, axis, columns, shown, v
 from labwright.runs.errors import DataError
 
 FVT, TRUE = "FvT", "r_true"
+SIGNAL = "SR"
 QUANTILES = (0.01, 0.05, 0.5, 0.95, 0.99)
 LARGE = 10.0
 Real = NDArray[np.float64]
@@ -109,13 +110,13 @@ def closed(packed: PackedEvents, fvt: Real, region: str, names: Sequence[str], *
     Args:
         packed: N events of the classes d4 and d3, and t4 if there are top pairs.
         fvt: (N,); events where it is NaN stay out.
-        region: a flag, ``SB``.
+        region: a flag, ``SB``; events of the signal region are in no other region, since their four-tag data are to be seen there only.
         names: variables to judge; ``FvT`` and the known ratio, if there is one, are judged too.
         bins: of a variable.
         resamples: of the bootstrap, for p-values and for the spread of the classifier test.
         seed: of the bootstrap and of the classifier test.
     """
-    rows = _rows(packed, np.isfinite(fvt) & packed.has(region).numpy())
+    rows = _rows(packed, np.isfinite(fvt) & _inside(packed, region))
     data, three, top = (rows.get(name, np.zeros(0, np.int64)) for name in ("d4", "d3", "t4"))
     if not (len(data) and len(three)):
         return None
@@ -176,6 +177,13 @@ def effective(weight: Real) -> float:
     """(Σw)² / Σw², so many events of equal weight would be as precise; 0 for none."""
     squares = float(weight @ weight)
     return float(weight.sum() ** 2 / squares) if squares else 0.0
+
+
+def _inside(packed: PackedEvents, region: str) -> NDArray[np.bool_]:
+    """Events of a region, (N,). Flags of files may overlap."""
+    own, signal = packed.has(region).numpy(), packed.has(SIGNAL).numpy()
+    inside: NDArray[np.bool_] = own if region == SIGNAL else own & ~signal
+    return inside
 
 
 def _rows(packed: PackedEvents, chosen: NDArray[np.bool_]) -> dict[str, Rows]:
