@@ -298,7 +298,8 @@ def test_a_parquet_source_gets_friends_by_its_address(exported: Path, tmp_path: 
     ("pack", "says"),
     [
         ({"classes": {"d3": {"tags": "label:B"}, "d4": {"tags": "label:S"}}}, "know the classes d4, d3, the pack has d3, d4"),
-        ({"ancillary": ["year"]}, r"ancillary of an event have the shape \(1,\), the models were trained on \(4,\)"),
+        ({"ancillary": ["year"]}, r"know the further inputs year, n_selected, xW, xbW, the pack has year\b"),
+        ({"ancillary": ["n_selected", "year", "xW", "xbW"]}, "further inputs year, n_selected, xW, xbW, the pack has n_selected, year, "),
         ({"source": {"jets": {"max_others": 3}}}, r"other_jets of an event have the shape \(3, 5\)"),
     ],
 )

@@ -66,7 +66,7 @@ def parts(job: Job[PredictOptions]) -> list[Part]:
     models, pack = _models(job), job.inputs["pack"]
     table = parquet.read_table(pack.output(EVENTS), columns=list(Identity._fields))
     identity = Identity(*(table.column(name).to_numpy() for name in Identity._fields))
-    _same_classes(models, pack)
+    _fits(models, pack)
     columns(models.description["objective"], models.description["classes"])  # names that clash are told before any work
     write_json(job.run.output("folds.json"), prove(models.members, identity), "output")
     without = ~np.logical_or.reduce([scored(one, identity) for one in models.members])
@@ -193,15 +193,17 @@ def _models(job: Job[PredictOptions]) -> Models:
     return _loaded(folder, _which(job.options), description.stat().st_mtime_ns if description.is_file() else 0)
 
 
-def _same_classes(models: Models, pack: Run) -> None:
-    """Raise where the labels of a pack are not those of the models."""
-    packed, trained = Pack.open(pack.output(PACK)).attributes["classes"], models.description["classes"]
-    if packed != trained:
-        raise StudyError(
-            f"the models know the classes {', '.join(trained)}, the pack has {', '.join(packed)}",
-            where="predict.checkpoint",
-            todo="Give pack.classes the same names in the same order; a class may have no event.",
-        )
+def _fits(models: Models, pack: Run) -> None:
+    """Raise where labels or further inputs of a pack are not those of the models; equal in number, both would go unnoticed."""
+    packed, trained = Pack.open(pack.output(PACK)).attributes, models.description
+    for names, noun, hint in (("classes", "classes", "; a class may have no event"), ("ancillary", "further inputs", "")):
+        if packed[names] != trained[names]:
+            told = [", ".join(of[names]) or "none" for of in (trained, packed)]
+            raise StudyError(
+                f"the models know the {noun} {told[0]}, the pack has {told[1]}",
+                where="predict.checkpoint",
+                todo=f"Give pack.{names} the same names in the same order{hint}.",
+            )
 
 
 def _events(pack: Run, start: int, stop: int) -> tuple[ensemble.Inputs, NDArray[np.uint8]]:
