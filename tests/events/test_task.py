@@ -10,10 +10,12 @@ import pytest
 import torch
 
 from labwright.events.folds import TRAIN, members, roles
+from labwright.events.history import Validation, read_best, write_best
 from labwright.events.identity import Identity
 from labwright.events.load import PackedEvents
 from labwright.events.recipe import TrainOptions
-from labwright.events.task import EventsTask, Validation, read_best, rows_of, seed_of, spread, write_best
+from labwright.events.rows import rows_of, seed_of, spread
+from labwright.events.task import EventsTask
 from labwright.learn.task import Clock
 from labwright.study.step import Part
 from tests.events.test_members import events as jets

@@ -11,10 +11,11 @@ import torch
 
 from labwright.events import train
 from labwright.events.folds import members
+from labwright.events.history import BEST, read_best
 from labwright.events.load import load
 from labwright.events.models import load_models
 from labwright.events.recipe import TrainOptions
-from labwright.events.task import BEST
+from labwright.events.rows import rows_of
 from labwright.learn.checkpoints import Checkpoints
 from labwright.learn.tensors import read
 from labwright.runs.errors import DataError, MissingError, Stopped
@@ -84,7 +85,7 @@ def test_together_and_apart_leave_the_same_models(together: Run, apart: Run) -> 
 def test_best_models_score_as_the_validation_said(together: Run) -> None:
     models = load_models(together.output("model"))
     events = load(Run.open(together.inputs["pack"]))
-    task_rows = train.rows_of(events, models.members, TrainOptions())
+    task_rows = rows_of(events, models.members, TrainOptions())
     figures = json.loads((together.output("model") / "model.json").read_text())["figures"]
     for one, network, told in zip(models.members, models.networks, figures, strict=True):
         rows = task_rows[one].validate
@@ -172,7 +173,7 @@ def test_members_start_from_their_own_of_another_training(together: Run, tmp_pat
     pack, part = Run.open(together.inputs["pack"]), Part("members-0-3")
     job = attempt(tmp_path, pack, start_from=str(together.folder), epochs=1, learning_rate=1e-9, ghost={"batches": 0})
     train.work(job, part)
-    _, best = train.read_best(job.checkpoints(part) / BEST)
+    _, best = read_best(job.checkpoints(part) / BEST)
     for place, network in enumerate(load_models(together.output("model")).networks):
         for name, tensor in network.named_parameters():
             torch.testing.assert_close(best[name][place], tensor.detach(), rtol=1e-3, atol=1e-5)

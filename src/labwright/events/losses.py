@@ -73,3 +73,22 @@ def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
 def signals(classes: Sequence[str]) -> list[int]:
     """Classes that count as signal where nobody says so: all but the first and those with a background's name."""
     return [number for number, name in enumerate(classes) if number and name not in BACKGROUNDS]
+
+
+def separating(objective: str, classes: Sequence[str], probabilities: Tensor) -> Tensor:
+    """What tells positives from negatives, (…, classes) → (…): the signal's share, or four-tag from three-tag data."""
+    if objective == "fvt":
+        four, three = probabilities[..., classes.index("d4")], probabilities[..., classes.index("d3")]
+        return four / (four + three)
+    return probabilities[..., signals(classes)].sum(-1)
+
+
+def positive(objective: str, classes: Sequence[str]) -> Tensor:
+    """Which classes count as positive, bool (classes,)."""
+    chosen = [classes.index("d4")] if objective == "fvt" else signals(classes)
+    return torch.isin(torch.arange(len(classes)), torch.tensor(chosen))
+
+
+def compared(objective: str, classes: Sequence[str]) -> Tensor:
+    """Which classes enter the AUC, bool (classes,): for FvT the data, else all."""
+    return torch.tensor([objective != "fvt" or name in ("d4", "d3") for name in classes])

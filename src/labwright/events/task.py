@@ -1,52 +1,36 @@
-"""What the training loop is given: a stack of members, the events of each, their loss, and a validation that knows each member's best.
-
-What a validation finds cannot wait for the next checkpoint, as the loop validates after it has saved. It lies in a file of its own
-beside the checkpoints: the losses of each member so far, by step, and each member's best weights. A training that goes on from an
-earlier checkpoint looks at no later step, and makes the same steps and the same file again.
-"""
+"""What the training loop is given: a stack of members, the events of each, their loss, and a validation that knows each member's best."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from labwright.data.sampler import IntArray, generator, order
+from labwright.data.sampler import IntArray
 from labwright.events import losses, rates
 from labwright.events.epochs import judged
-from labwright.events.folds import TRAIN, VALIDATE, Member, roles
+from labwright.events.folds import Member
+from labwright.events.history import BEST, METRICS, Validation, read_best, write_best
 from labwright.events.load import PackedEvents
 from labwright.events.members import Stack, by_member
 from labwright.events.networks import build, prepare
 from labwright.events.recipe import TrainOptions
+from labwright.events.rows import Epoch, Rows, seed_of, spread
 from labwright.learn import devices, schedules
 from labwright.learn.checkpoints import Checkpoints, read_state
 from labwright.learn.task import Clock
-from labwright.learn.tensors import read
 from labwright.runs.errors import Stopped
 from labwright.runs.faults import fault
-from labwright.runs.publish import publish
 from labwright.study.step import Figures, Job, Part
 
-BEST = "best.safetensors"
-METRICS = ("loss", "auc")
 LAST_LAYER = "classify."
 VALIDATE_EVENTS = 8192
 SEEN_EVENTS = 8192
 """Of those that a member trains on, so many are judged beside the others, to see what it learnt by heart."""
-
-
-class Rows(NamedTuple):
-    """What a member trains on and what picks its best epoch: rows of the pack."""
-
-    train: IntArray
-    validate: IntArray
 
 
 class EventsTask:
@@ -174,6 +158,7 @@ class EventsTask:
         """Loss, area and ROC of each member on rows of its own."""
         assert self.options.validate != "never"
         size = self.options.validate.batch_size or max(self.options.batch_size, VALIDATE_EVENTS)
+        objective, classes = self.options.objective, self.events.classes
         longest = max(map(len, rows))
         # Members with fewer events see their first ones again, with weight 0.
         index = torch.from_numpy(np.stack([np.resize(one, longest) for one in rows]))
@@ -184,41 +169,19 @@ class EventsTask:
                 raise Stopped("stopped between two validation batches")
             fault("train:in-validate")
             logits, terms, label, weight = self._scored(index[:, start : start + size])
-            score = self._score(logits.float().softmax(-1))
+            score = losses.separating(objective, classes, logits.float().softmax(-1))
             found.append(torch.stack((terms.double(), weight.double(), score.double(), label.double())).cpu())
         terms, weight, score, label = torch.cat(found, -1)
         weight, label = weight * real, label.long()
-        positive = self._positive()[label].numpy()
-        told = (weight * self._told_apart()[label] * ~self._apart[index]).numpy()
-        areas = [judged(*one) for one in zip(score.numpy(), positive, told, strict=True)]
+        positive = losses.positive(objective, classes)[label].numpy()
+        # On FvT's signal region no AUC: one of its sides is not looked at.
+        told = weight * losses.compared(objective, classes)[label] * ~(self.signal_region[index] & (objective == "fvt"))
+        areas = [judged(*one) for one in zip(score.numpy(), positive, told.numpy(), strict=True)]
         return {
             "loss": losses.weighted_mean(terms, weight).tolist(),
             "auc": [area for area, _ in areas],
             "tpr": [curve for _, curve in areas],
         }
-
-    def _score(self, probabilities: Tensor) -> Tensor:
-        """What tells positives from negatives: the signal's share, or four-tag from three-tag data."""
-        classes = self.events.classes
-        if self.options.objective == "fvt":
-            four, three = probabilities[..., classes.index("d4")], probabilities[..., classes.index("d3")]
-            return four / (four + three)
-        return probabilities[..., losses.signals(classes)].sum(-1)
-
-    def _positive(self) -> Tensor:
-        """Which classes count as positive, bool (classes,)."""
-        classes = self.events.classes
-        chosen = [classes.index("d4")] if self.options.objective == "fvt" else losses.signals(classes)
-        return torch.isin(torch.arange(len(classes)), torch.tensor(chosen))
-
-    def _told_apart(self) -> Tensor:
-        """Which classes enter the AUC, bool (classes,): for FvT the data, else all."""
-        return torch.tensor([self.options.objective != "fvt" or name in ("d4", "d3") for name in self.events.classes])
-
-    @property
-    def _apart(self) -> Tensor:
-        """Events that enter no AUC, bool (N,): those of FvT's signal region, where one side is not looked at."""
-        return self.signal_region if self.options.objective == "fvt" else torch.zeros_like(self.signal_region)
 
     def _pace(self, step: int, epoch: int, batch: int, past: Sequence[Validation]) -> dict[str, list[float]]:
         """What each member was trained with in the last step of these."""
@@ -256,88 +219,3 @@ class EventsTask:
             for place, one in enumerate(self.models):
                 values = {name: each[name][place] for name in METRICS}
                 self.job.record("metric", phase="validate", step=state["step"], epoch=state["epoch"], part=one.name, values=values)
-
-
-class Validation(NamedTuple):
-    """What a validation found."""
-
-    step: int
-    figures: dict[str, list[Any]]
-    """Of each member: ``epochs.FIGURES`` of both ``epochs.SETS``, and ``epochs.PACE``."""
-
-
-class Epoch(Sequence[IntArray]):
-    """The batches of an epoch; the order is drawn when the first is asked for, as the loop asks every epoch for its length."""
-
-    def __init__(self, seeds: Sequence[int], rows: Sequence[IntArray], epoch: int, size: int, least: int) -> None:
-        self.seeds, self.rows, self.epoch, self.size, self.least = seeds, rows, epoch, size, least
-
-    def __len__(self) -> int:
-        return self.least // self.size
-
-    @cached_property
-    def _drawn(self) -> IntArray:
-        """(members, events of the least of them)."""
-        orders = (order(seed, self.epoch, len(one))[: self.least] for seed, one in zip(self.seeds, self.rows, strict=True))
-        return np.stack([one[places] for one, places in zip(self.rows, orders, strict=True)])
-
-    def __getitem__(self, index: Any) -> Any:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        return self._drawn[:, index * self.size : (index + 1) * self.size]
-
-
-def rows_of(events: PackedEvents, models: Iterable[Member], options: TrainOptions) -> dict[Member, Rows]:
-    """The rows of each member, of the events that are ``usable``."""
-    mask = usable(events, options).numpy()
-    found = {}
-    for one in models:
-        role = roles(one, events.identity)
-        found[one] = Rows(np.flatnonzero(mask & (role == TRAIN)), np.flatnonzero(mask & (role == VALIDATE)))
-    return found
-
-
-def usable(events: PackedEvents, options: TrainOptions) -> Tensor:
-    """Which events a member may train on or be judged on, bool (N,): those of a class; for FvT no four-tag data of the signal region."""
-    found = events.labelled
-    if options.objective == "fvt":
-        found = found & ~losses.blinded(events.label, events.has("SR"), events.classes)
-    if options.negative_weights == "drop":
-        found = found & (events.weight >= 0)
-    return found
-
-
-def seed_of(seed: int, member: Member) -> int:
-    """All that is random of a member, its first weights and its order of events, whoever it trains together with; 63 bits."""
-    return int(generator(seed, "member", member.name).bit_generator.random_raw()) >> 1
-
-
-def spread(rows: IntArray, most: int | None) -> IntArray:
-    """At most so many rows, evenly spread over all."""
-    return rows if most is None or len(rows) <= most else rows[np.arange(most) * len(rows) // most]
-
-
-def write_best(path: Path, validations: Sequence[Validation], best: Mapping[str, Tensor]) -> None:
-    """Publish the file of a part's members: figures of all validations, and of each member the weights of its best."""
-    names = validations[0].figures if validations else ()
-    history = {f"history.{name}": torch.tensor([one.figures[name] for one in validations], dtype=torch.float64) for name in names}
-    content = {
-        **{f"best.{name}": tensor.contiguous() for name, tensor in best.items()},
-        **history,
-        "history.step": torch.tensor([one.step for one in validations]),
-    }
-    with publish(path, "checkpoint") as temporary:
-        temporary.write_bytes(safetensors.torch.save(content))
-
-
-def read_best(path: Path) -> tuple[list[Validation], dict[str, Tensor]]:
-    """The validations, and the best weights, (members, …) by the names of a single network.
-
-    Raises:
-        DataError: the file is damaged.
-    """
-    content = read(path)
-    columns = {name.removeprefix("history."): content.pop(name).tolist() for name in sorted(content) if name.startswith("history.")}
-    steps = columns.pop("step")
-    validations = [Validation(step, {name: column[index] for name, column in columns.items()}) for index, step in enumerate(steps)]
-    return validations, {name.removeprefix("best."): tensor for name, tensor in content.items()}

@@ -20,12 +20,14 @@ from labwright.events.classes import NONE
 from labwright.events.epochs import EPOCHS, write_epochs
 from labwright.events.findings import CATALOGUE
 from labwright.events.folds import Member, members, prove
+from labwright.events.history import BEST, METRICS, read_best
 from labwright.events.load import PackedEvents, load
 from labwright.events.members import PREFIX, row
 from labwright.events.models import Which, description, load_models, model_files, model_folder, write_models
 from labwright.events.modes import choose
 from labwright.events.recipe import TrainOptions
-from labwright.events.task import BEST, METRICS, EventsTask, read_best, rows_of, usable
+from labwright.events.rows import rows_of, usable
+from labwright.events.task import EventsTask
 from labwright.learn import tensors
 from labwright.learn.loop import fit
 from labwright.learn.model import MODEL, find_checkpoint, weights_at
