@@ -3,17 +3,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from labwright.events.predict_report import report, shown, sums
+from labwright.events.classes import NONE
+from labwright.events.predict_report import blinded, report, shown, sums
 from labwright.events.scores import COUNT
+from labwright.events.table import BITS
 
 NAMES = shown("svb", ("B", "S"))
 
 
-def part(count: list[int], label: list[int], values: list[float]) -> dict[str, object]:
+def part(count: list[int], label: list[int], values: list[float], hidden: list[bool] | None = None) -> dict[str, object]:
     """The figures of a part whose columns all hold ``values``, and a tenth of them as spread."""
     whole = np.array(values, np.float32)
     found = dict.fromkeys(NAMES, whole) | {f"{name}_std": whole / 10 for name in NAMES} | {COUNT: np.array(count, np.uint8)}
-    return {"classes": sums(found, np.array(label, np.uint8), NAMES), "device": "cpu"}
+    told = sums(found, np.array(label, np.uint8), NAMES, np.array(hidden or [False] * len(label)))
+    return {"classes": told, "scored": int(np.count_nonzero(count)), "device": "cpu"}
 
 
 def test_means_are_over_the_events_that_have_a_score_or_a_spread() -> None:
@@ -32,6 +35,25 @@ def test_means_are_over_the_events_that_have_a_score_or_a_spread() -> None:
 def test_joules_are_shared_among_the_events_and_name_their_method() -> None:
     content = {"name": "FvT", "objective": "fvt", "classes": ["d4", "d3"], "events": 4, "members": [], "files": []}
     row = {"stage": "predict", "joules": 2.0, "method": "estimate", "scope": ""}
-    figures, sections = report(content, [{"classes": {}, "device": "cpu"}], [row, {**row, "joules": None, "method": "RAPL"}])
+    figures, sections = report(content, [{"classes": {}, "scored": 0, "device": "cpu"}], [row, {**row, "joules": None, "method": "RAPL"}])
     assert figures["joules_per_event"] == 0.5
     assert {one["method"] for one in sections[0]["items"]} == {"", "estimate"}
+
+
+def test_what_is_blinded_is_in_no_mean_and_no_count() -> None:
+    content = {"name": "FvT", "objective": "fvt", "classes": ["d4", "d3"], "events": 4, "members": [{}], "files": []}
+    some = part([1] * 4, [0, 0, NONE, NONE], [1.0, 100.0, 3.0, 100.0], [False, True, False, True])
+    figures, (_, table, _) = report(content, [some], [])
+    rows = {row[0]: row[1:] for row in table["rows"]}
+    assert (rows["d4"][:3], rows["none"][:3]) == ([1, 1, 1.0], [1, 1, 3.0])
+    assert figures["scored"] == 4, "how many there are of all kinds together tells nothing"
+    assert "left out here" in table["note"]
+
+
+def test_four_tag_data_of_the_signal_region_are_blinded_of_whatever_label() -> None:
+    bits = [BITS["SR"] | BITS["four_tag"], BITS["SR"], BITS["SR"] | BITS["three_tag"], BITS["SB"] | BITS["four_tag"]]
+    flags = np.array(bits * 3, np.uint16)
+    label = np.repeat(np.array([0, 1, NONE], np.uint8), 4)
+    expected = [True, True, True, False, *[False] * 4, True, True, False, False]
+    assert blinded("fvt", ("d4", "d3"), label, flags).tolist() == expected
+    assert not blinded("svb", ("B", "S"), label, flags).any()

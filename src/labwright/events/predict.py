@@ -25,7 +25,7 @@ from labwright.events.identity import Identity
 from labwright.events.models import Models, Which, load_models, model_files, model_folder
 from labwright.events.recipe import PredictOptions
 from labwright.events.score_files import Blocks
-from labwright.events.scores import DESCRIPTION, Means, base_columns, columns
+from labwright.events.scores import COUNT, DESCRIPTION, Means, base_columns, columns
 from labwright.learn.devices import inference
 from labwright.learn.model import MODEL, read_model
 from labwright.runs.errors import DataError, Stopped, StudyError
@@ -88,7 +88,7 @@ def work(job: Job[PredictOptions], part: Part) -> Figures:
     options: PredictOptions = job.options
     start, stop = map(int, part.id.split("-"))
     with job.stage("read"):
-        events, label = _events(job.inputs["pack"], start, stop)
+        events, label, flags = _events(job.inputs["pack"], start, stop)
     models = _models(job)
     told = models.description
     means = Means(told["objective"], told["classes"], stop - start)
@@ -110,7 +110,13 @@ def work(job: Job[PredictOptions], part: Part) -> Figures:
         found = means.columns()
         np.save(temporary / f"{WHOLE}.npy", np.stack([values.astype(np.float32) for values in found.values()], 1), allow_pickle=False)
     shown = predict_report.shown(told["objective"], told["classes"])
-    return {"events": stop - start, "classes": predict_report.sums(found, label, shown), "device": str(device.torch_device)}
+    hidden = predict_report.blinded(told["objective"], told["classes"], label, flags)
+    return {
+        "events": stop - start,
+        "scored": int(np.count_nonzero(found[COUNT])),
+        "classes": predict_report.sums(found, label, shown, hidden),
+        "device": str(device.torch_device),
+    }
 
 
 def finish(job: Job[PredictOptions]) -> Figures:
@@ -206,11 +212,11 @@ def _fits(models: Models, pack: Run) -> None:
             )
 
 
-def _events(pack: Run, start: int, stop: int) -> tuple[ensemble.Inputs, NDArray[np.uint8]]:
-    """Rows of a pack, and their labels; only these are read."""
+def _events(pack: Run, start: int, stop: int) -> tuple[ensemble.Inputs, NDArray[np.uint8], NDArray[np.uint16]]:
+    """Rows of a pack, their labels and their flags; only these are read."""
     arrays = Pack.open(pack.output(PACK)).arrays
     with opened(str(pack.output(EVENTS)), "") as table:
-        found = table.read([*Identity._fields, "label"], start, stop)
+        found = table.read([*Identity._fields, "label", "flags"], start, stop)
     identity = Identity(*(np.asarray(found[name]) for name in Identity._fields))
 
     def rows(name: str) -> NDArray[Any]:
@@ -221,4 +227,5 @@ def _events(pack: Run, start: int, stop: int) -> tuple[ensemble.Inputs, NDArray[
         return whole[start - first * chunk : stop - first * chunk]
 
     ancillary = rows("ancillary") if "ancillary" in arrays else np.zeros((stop - start, 0), np.float32)
-    return ensemble.Inputs(rows("can_jets"), rows("other_jets"), ancillary, identity), np.asarray(found["label"])
+    inputs = ensemble.Inputs(rows("can_jets"), rows("other_jets"), ancillary, identity)
+    return inputs, np.asarray(found["label"]), np.asarray(found["flags"])

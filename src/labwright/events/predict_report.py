@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labwright.events.classes import NONE
+from labwright.events.losses import BLIND
 from labwright.events.scores import COUNT
+from labwright.events.table import BITS
 from labwright.runs import sections
 from labwright.study.step import Figures
 
@@ -23,19 +25,43 @@ def shown(objective: str, classes: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(wanted))
 
 
-def sums(found: Mapping[str, NDArray[Any]], label: NDArray[np.uint8], names: Sequence[str]) -> dict[str, dict[str, Any]]:
+def blinded(objective: str, classes: Sequence[str], label: NDArray[np.uint8], flags: NDArray[np.uint16]) -> NDArray[np.bool_]:
+    """Which events no figure may show: for ``fvt`` four-tag data of the signal region.
+
+    They are of class ``d4``, or of no class where the study keeps them out of all; there anything that is not three-tag may be such.
+
+    Args:
+        objective: of the training.
+        classes: names in the order of the labels.
+        label, flags: (n,).
+
+    Returns:
+        bool (n,).
+    """
+    if objective != "fvt":
+        return np.zeros(len(label), bool)
+    signal_region, three_tag = ((flags & BITS[name]) != 0 for name in ("SR", "three_tag"))
+    hidden: NDArray[np.bool_] = signal_region & ((label == classes.index(BLIND)) | ((label == NONE) & ~three_tag))
+    return hidden
+
+
+def sums(
+    found: Mapping[str, NDArray[Any]], label: NDArray[np.uint8], names: Sequence[str], hidden: NDArray[np.bool_]
+) -> dict[str, dict[str, Any]]:
     """By label: events, those scored and those scored by several models; sums of the columns and of their spreads over these.
 
     Args:
         found: columns of ``scores.parquet``, (n,).
         label: (n,).
         names: the columns.
+        hidden: events that count nowhere, (n,).
     """
     told = {}
-    for number in np.unique(label).tolist():
-        once, often = ((label == number) & (found[COUNT] >= least) for least in (1, ENOUGH_MODELS))
+    for number in np.unique(label[~hidden]).tolist():
+        own = (label == number) & ~hidden
+        once, often = (own & (found[COUNT] >= least) for least in (1, ENOUGH_MODELS))
         told[str(number)] = {
-            "events": int(np.count_nonzero(label == number)),
+            "events": int(np.count_nonzero(own)),
             "scored": int(once.sum()),
             "spread": int(often.sum()),
             "sums": [float(found[name][once].sum(dtype=np.float64)) for name in names],
@@ -60,7 +86,7 @@ def report(
     events = content["events"]
     figures = {
         "events": events,
-        "scored": sum(row["scored"] for row in rows.values()),
+        "scored": sum(one["scored"] for one in results),
         "models": len(content["members"]),
         "rows": sum(file["rows"] for file in content["files"]),
         "rows_without_score": sum(file["rows"] - file["scored"] for file in content["files"]),
@@ -75,6 +101,8 @@ def report(
         "Means over events, each of weight 1; the spread is the mean of the sample deviation over the models of an event. Rows without a "
         "score are events that are not in the pack, as those with fewer than four selected jets: they hold NaN."
     )
+    if content["objective"] == "fvt":
+        note += " Four-tag data of the signal region are blinded: they are left out here."
     made = [
         sections.figures("Prediction", items, note=f"Friend {content['name']}; every score is by models that never saw the event."),
         sections.table(
