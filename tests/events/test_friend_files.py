@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -91,17 +91,25 @@ def test_others_read_them_too(tmp_path: Path) -> None:
         np.testing.assert_array_equal(table.column(name).to_numpy(), values)
 
 
-def test_the_clock_and_the_name_do_not_change_a_byte(tmp_path: Path) -> None:
+def test_the_same_rows_make_the_same_file(tmp_path: Path) -> None:
+    """Bytes of Parquet; arrays and UUID of ROOT, which keeps the moment too."""
     one = FriendFile(0, 3, 20, "x")
-    found = []
-    for name in ("x.root", ".x.root.tmp-1"):
-        write_root(tmp_path / name, one, read, "key")
+    for name in ("x", "y"):
+        write_root(tmp_path / f"{name}.root", one, read, "key")
         write_parquet(tmp_path / f"{name}.parquet", one, read)
-        found.append([(tmp_path / file).read_bytes() for file in (name, f"{name}.parquet")])
-        time.sleep(1.1)  # ROOT counts seconds
-    assert found[0] == found[1]
-    write_root(tmp_path / "x.root", one, read, "another key")
-    assert (tmp_path / "x.root").read_bytes() != found[0][0]
+    assert (tmp_path / "x.parquet").read_bytes() == (tmp_path / "y.parquet").read_bytes()
+    with uproot.open(tmp_path / "x.root") as first, uproot.open(tmp_path / "y.root") as second:
+        assert first.file.uuid == second.file.uuid == identifier("key", one)
+        assert identifier("another key", one) != identifier("key", one)
+        arrays = [file["Events"].arrays(library="np") for file in (first, second)]
+        assert all(np.array_equal(arrays[0][name], arrays[1][name]) for name in read(3, 20))
+
+
+def test_a_file_keeps_the_moment_in_which_it_was_written(tmp_path: Path) -> None:
+    before = datetime.now().replace(microsecond=0)
+    write_root(tmp_path / "x.root", FriendFile(0, 3, 20, "x"), read, "key")
+    with uproot.open(tmp_path / "x.root") as file:
+        assert file.modified_on >= before
 
 
 def test_a_file_under_two_names_is_claimed_once() -> None:

@@ -157,14 +157,20 @@ def test_a_friend_weighs_the_events_of_another_pack(run: Run, file: Path, tmp_pa
     assert (second.FvT_n_models == 2).all()
 
 
-def contents(run: Run) -> dict[str, bytes]:
-    """All files by name, but for the report, which tells of joules."""
+def contents(run: Run) -> dict[str, Any]:
+    """All files by name, but for the report, which tells of joules; of ROOT files, which tell of the hour, the arrays."""
     files = {path.relative_to(run.output()).as_posix(): path for path in run.output().rglob("*") if path.is_file()}
-    return {name: path.read_bytes() for name, path in files.items() if name != "report.json"}
+    return {name: arrays(path) if path.suffix == ".root" else path.read_bytes() for name, path in files.items() if name != "report.json"}
+
+
+def arrays(path: Path) -> tuple[str, dict[str, bytes]]:
+    """UUID and columns of a ROOT file."""
+    with uproot.open(path) as file:
+        return str(file.file.uuid), {name: values.tobytes() for name, values in file["Events"].arrays(library="np").items()}
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_the_same_seed_gives_the_same_bytes(run: Run, file: Path, tmp_path: Path, workers: int) -> None:
+def test_the_same_seed_gives_the_same_bytes_and_arrays(run: Run, file: Path, tmp_path: Path, workers: int) -> None:
     conducted(file, *TRAIN, step="train", runs=tmp_path)
     other = conducted(file, *TRAIN, "predict.rows_per_file=250", f"run.on.workers={workers}", step="predict", runs=tmp_path)
     one, two = contents(run), contents(other)

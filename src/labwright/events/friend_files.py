@@ -1,16 +1,15 @@
 """Write columns as a friend tree: row-aligned to each source file, in files of so many rows, as ROOT and as Parquet.
 
 ``friends.py`` reads the document; uproot and pyarrow read the files by themselves. Row ``i`` of a file for the rows from ``start`` on is
-row ``start + i`` of the source file. Bytes are a function of the columns and of the run: names, UUIDs and dates inside ROOT files too.
+row ``start + i`` of the source file. What they hold is a function of the columns and of the run, UUIDs inside ROOT files too; Parquet files
+are the same byte for byte, while ROOT writes the moment into each of its keys.
 """
 
 from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,8 +23,6 @@ from labwright.events.friends import described
 TREE = "Events"
 BLOCK_ROWS = 131_072
 """Rows of one basket and of one row group, and what is held in memory."""
-DATE = datetime(2000, 1, 1)
-"""Of all keys of a ROOT file."""
 Columns = Mapping[str, NDArray[Any]]
 Read = Callable[[int, int], Columns]
 """The columns of the rows ``start`` up to but without ``stop`` of a source file."""
@@ -102,23 +99,12 @@ def write_root(path: Path, one: FriendFile, read: Read, key: str) -> None:
         key: tells the run from others, for the UUID.
     """
     # Given a path, uproot would write the name of a temporary file into it.
-    with _timeless(), path.open("w+b") as raw, uproot.recreate(raw, uuid_function=lambda: identifier(key, one)) as file:
+    with path.open("w+b") as raw, uproot.recreate(raw, uuid_function=lambda: identifier(key, one)) as file:
         for start, stop in _blocks(one):
             columns = read(start, stop)
             if start == one.start:
                 file.mktree(TREE, {name: values.dtype for name, values in columns.items()})
             file[TREE].extend(dict(columns))
-
-
-@contextmanager
-def _timeless() -> Iterator[None]:
-    """ROOT keeps a date with each key; uproot takes the clock's and has no option for another."""
-    encode = uproot._util.datetime_to_code
-    uproot._util.datetime_to_code = lambda _: encode(DATE)
-    try:
-        yield
-    finally:
-        uproot._util.datetime_to_code = encode
 
 
 def write_parquet(path: Path, one: FriendFile, read: Read) -> None:
