@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from labwright.events import train
 from labwright.events.folds import members
@@ -84,3 +85,26 @@ def test_offsets_and_seeds_say_how_many_are_trained(pack: Run, offsets: str, see
     names = [one.name for one in members(options)]
     assert len(names) == len(set(names)) == count
     assert f"{count} members" in train.preview(options, {"pack": pack})[0]
+
+
+@pytest.mark.parametrize(("given", "mode"), [({}, "min"), ({"metric": "loss"}, "min"), ({"metric": "auc"}, "max")])
+def test_the_best_epoch_is_by_less_loss_or_more_area(given: dict[str, Any], mode: str) -> None:
+    options = TrainOptions.model_validate({"select": given})
+    assert options.select.mode == mode
+    assert TrainOptions.model_validate(options.model_dump()) == options
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"select": {"metric": "auc", "mode": "min"}}, "would keep the worst epoch"),
+        ({"select": {"mode": "max"}}, "would keep the worst epoch"),
+        ({"select": {"metric": "dice"}}, "select.metric"),
+        ({"rates": {"kind": "plateau"}, "validate": "never"}, "validate: never has none"),
+        ({"stop": {"patience": 2}, "validate": "never"}, "validate: never has none"),
+        ({"network": {"kind": "pairformer"}, "ghost": {"batches": 8}}, "pairformer has none"),
+    ],
+)
+def test_an_option_that_could_only_mislead_is_refused(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        TrainOptions.model_validate(given)
