@@ -325,3 +325,25 @@ def test_no_rows_are_no_events(tmp_path: Path) -> None:
     table = read(listed, chunk, options)
     assert len(table) == 0
     assert [(one.code, one.severity) for one in table.findings] == [("EVT015", "warning")]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("sets.yml", "data: [a.root]\ndata: [b.root]\n", "'data' stands twice in one section, on line 1 and on line 2"),
+        ("sets.yml", "data: !!python/name:os.system [a.root]\n", "the tag .* is refused"),
+        ("sets.yml", "data: [a.root\n", "a bracket is not closed|not YAML"),
+        ("sets.json", '{"data": ["a.root"], "data": ["b.root"]}', "'data' stands twice"),
+    ],
+)
+def test_a_list_that_says_a_thing_twice_is_refused(tmp_path: Path, name: str, text: str, says: str) -> None:
+    write_root(tmp_path / "a.root", events(5))
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=says):
+        listing(SourceOptions.model_validate({"path": tmp_path, "groups": [{"lists": [f"{name}@@data"]}]}))
+
+
+def test_a_list_may_be_as_long_as_a_campaign(tmp_path: Path) -> None:
+    write_root(tmp_path / "a.root", events(5))
+    (tmp_path / "sets.yml").write_text("data:\n" + "- a.root\n" * 30_000)
+    assert listing(SourceOptions.model_validate({"path": tmp_path, "groups": [{"lists": ["sets.yml@@data"]}]})).names == ("a.root",)

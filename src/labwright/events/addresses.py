@@ -10,10 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import yaml
-
-from labwright.runs.errors import DataError, MissingError
+from labwright.runs.errors import DataError, MissingError, StudyError
 from labwright.runs.remote import file_system, is_remote
+from labwright.study.load import parse, plain
+from labwright.study.messages import Mistake
+
+MOST_VALUES = 1_000_000
+"""Of a YAML list of files: more than any has, and few enough for what anchors expand to."""
 
 
 def placed(address: str, base: Path) -> str:
@@ -66,9 +69,11 @@ def content(address: str) -> Iterator[BinaryIO]:
 def document(spec: str, base: Path) -> Any:
     """A value in a YAML or JSON file: ``datasets.yml@@datasets.TTToHadronic.UL18.files``; all of it without ``@@``.
 
+    YAML is read as studies are: numbers and words as in YAML 1.2, keys as texts, no tags.
+
     Raises:
         MissingError: no such file, or no such key; says which keys there are.
-        DataError: it is neither YAML nor JSON.
+        DataError: it is neither YAML nor JSON, or has a key twice.
     """
     address, _, keys = spec.partition("@@")
     place = placed(address, base)
@@ -78,15 +83,37 @@ def document(spec: str, base: Path) -> Any:
     except OSError as error:
         raise _unreadable(place, error) from error
     try:
-        value = json.loads(data) if place.endswith(".json") else yaml.safe_load(data)
-    except (ValueError, yaml.YAMLError) as error:
+        text = data.decode("utf-8-sig")
+        value = json.loads(text, object_pairs_hook=_once) if place.endswith(".json") else _yaml(text)
+    except ValueError as error:
         raise DataError(f"the file is not readable ({' '.join(str(error).split())[:120]})", where=place) from error
     for key in filter(None, keys.split(".")):
-        if not isinstance(value, dict) or key not in {str(one) for one in value}:
-            there = ", ".join(map(str, value)) if isinstance(value, dict) else "no keys"
+        if not isinstance(value, dict) or key not in value:
+            there = ", ".join(value) if isinstance(value, dict) else "no keys"
             raise MissingError(f"there is no key {key!r} on the way {keys!r}", where=place, todo=f"There is: {there}.")
-        value = next(item for one, item in value.items() if str(one) == key)
+        value = value[key]
     return value
+
+
+def _yaml(text: str) -> Any:
+    """What a YAML text says; ValueError where it is none, or where the loader of studies refuses it."""
+    mistakes: list[Mistake] = []
+    try:
+        node = parse(text, "line", mistakes, noun="list", most=MOST_VALUES)
+    except StudyError as error:
+        raise ValueError(str(error)) from error
+    if mistakes:
+        raise ValueError(f"{mistakes[0].where}: {mistakes[0]}")
+    return plain(node) if node else None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; ValueError where a key stands twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} stands twice in one object")
+    return found
 
 
 def _unreadable(address: str, error: OSError) -> MissingError:
