@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from labwright.events import closure
+from labwright.events.classes import NONE
 from labwright.events.load import PackedEvents, load
 from labwright.events.recipe import EvaluateOptions
 from labwright.events.toy import write_toy
@@ -40,13 +42,30 @@ def reported(packed: PackedEvents, folder: Path, fvt: Any = None, **options: Any
 
 def test_four_tag_data_of_the_signal_region_stay_unseen(packed: PackedEvents, tmp_path: Path) -> None:
     figures, sections, output = reported(packed, tmp_path)
-    assert not [name for name in figures if name.endswith("_SR")]
-    assert not [path for path in (output / "plots").iterdir() if "SR" in path.name]
+    graded = {"fvt_bias_SR", "fvt_rms_SR", "fvt_rms_of_constant_SR"}
+    assert {name for name in figures if name.endswith("_SR")} == graded
+    assert {path.name for path in (output / "plots").iterdir() if "SR" in path.name} == {"closure-SR-truth.png"}
     assert [one["body"] for one in sections if one["title"] == "Signal region"] == [
         "Its four-tag data stay unseen; `evaluate.unblind: true` shows them."
     ]
     count = int(((packed.label == 0) & packed.has("SR")).sum())
     assert f"{count}" not in json.dumps([one["rows"] for one in sections if one["kind"] == "table"])
+
+
+def test_three_tag_data_are_graded_by_the_known_ratio_where_four_tag_data_are_withheld(packed: PackedEvents, tmp_path: Path) -> None:
+    """With blinded four-tag data as with none at all, as `fvt.yaml` has it; never by a four-tag event."""
+    fvt = packed.column("r_true").astype(np.float32)
+    inside, label = packed.has("SR").numpy(), packed.label.numpy()
+    fvt[inside & (label == 1)] *= 1.5
+    fvt[inside & (label == 0)] = 99.0
+    none = replace(packed, label=torch.where(packed.has("SR") & (packed.label == 0), NONE, packed.label))
+    for name, events, unblind in (("blinded", packed, False), ("none", none, False), ("asked", none, True)):
+        figures, sections, output = reported(events, tmp_path / name, fvt, unblind=unblind)
+        assert [figures["fvt_bias_SR"], figures["fvt_rms_SR"]] == pytest.approx([0.5, 0.5], abs=1e-6)
+        assert figures["fvt_rms_SB"] < 1e-6
+        assert (output / "plots" / "closure-SR-truth.png").is_file()
+        (told,) = [one for one in sections if one["title"] == "Signal region: FvT against the known ratio"]
+        assert "three-tag data alone" in told["note"]
 
 
 def test_a_region_is_told_in_figures_tables_and_plots(packed: PackedEvents, tmp_path: Path) -> None:
@@ -75,9 +94,16 @@ def test_events_without_a_score_are_counted(packed: PackedEvents, tmp_path: Path
 
 
 def test_a_pack_without_four_tag_data_has_nothing_to_close(packed: PackedEvents, tmp_path: Path) -> None:
-    figures, sections, _ = reported(packed, tmp_path, np.full(packed.n, np.nan, np.float32))
+    none = replace(packed, label=torch.where(packed.label == 0, NONE, packed.label))
+    figures, sections, _ = reported(none, tmp_path)
     assert "c2st_auc_SB" not in figures
-    assert sections[0]["title"] == "Sideband"
+    assert (sections[0]["title"], sections[0]["body"]) == ("Sideband", "There are no three-tag or no four-tag data in this region.")
+
+
+def test_scores_of_no_event_close_nothing(packed: PackedEvents, tmp_path: Path) -> None:
+    figures, sections, _ = reported(packed, tmp_path, np.full(packed.n, np.nan, np.float32))
+    assert figures == {"fvt_unscored": int(packed.labelled.sum())}
+    assert [one["title"] for one in sections] == ["Sideband", "Signal region"]
 
 
 @pytest.mark.slow

@@ -116,7 +116,7 @@ def closed(packed: PackedEvents, fvt: Real, region: str, names: Sequence[str], *
         resamples: of the bootstrap, for p-values and for the spread of the classifier test.
         seed: of the bootstrap and of the classifier test.
     """
-    rows = _rows(packed, np.isfinite(fvt) & _inside(packed, region))
+    rows = _rows(packed, fvt, region)
     data, three, top = (rows.get(name, np.zeros(0, np.int64)) for name in ("d4", "d3", "t4"))
     if not (len(data) and len(three)):
         return None
@@ -128,8 +128,7 @@ def closed(packed: PackedEvents, fvt: Real, region: str, names: Sequence[str], *
         raise DataError(f"FvT makes the three-tag data of {region} add up to {after.sum():.4g}", where="FvT", todo="Look at the training.")
     drawn: dict[str, Drawn] = {}
     sides: dict[str, list[tuple[Side, Side]]] = {"after": [], "before": []}
-    truth = variable(TRUE, packed) if TRUE in columns(packed) else None
-    for name in dict.fromkeys([*names, FVT, *([TRUE] if truth is not None else [])]):
+    for name in dict.fromkeys([*names, FVT, *([TRUE] if TRUE in columns(packed) else [])]):
         values = fvt if name == FVT else variable(name, packed)
         known = shown(name, values[np.concatenate([data, model])])
         own = axis(known, bins)
@@ -156,8 +155,16 @@ def closed(packed: PackedEvents, fvt: Real, region: str, names: Sequence[str], *
         before=dict(zip(drawn, agreements(sides["before"]), strict=True)),
         difference=tested[0],
         difference_before=tested[1],
-        grade=None if truth is None else graded(fvt[three], truth[three], weight[three]),
+        grade=against_truth(packed, fvt, region),
     )
+
+
+def against_truth(packed: PackedEvents, fvt: Real, region: str) -> Grade | None:
+    """FvT of the three-tag data of a region, graded by the known ratio, which takes no four-tag event; None where nobody knows it."""
+    three = _rows(packed, fvt, region).get("d3", np.zeros(0, np.int64))
+    if TRUE not in columns(packed) or not len(three):
+        return None
+    return graded(fvt[three], variable(TRUE, packed)[three], packed.weight.numpy()[three].astype(np.float64))
 
 
 def tails(fvt: Real, weight: Real) -> Tails:
@@ -179,15 +186,12 @@ def effective(weight: Real) -> float:
     return float(weight.sum() ** 2 / squares) if squares else 0.0
 
 
-def _inside(packed: PackedEvents, region: str) -> NDArray[np.bool_]:
-    """Events of a region, (N,). Flags of files may overlap."""
-    own, signal = packed.has(region).numpy(), packed.has(SIGNAL).numpy()
-    inside: NDArray[np.bool_] = own if region == SIGNAL else own & ~signal
-    return inside
-
-
-def _rows(packed: PackedEvents, chosen: NDArray[np.bool_]) -> dict[str, Rows]:
-    label = packed.label.numpy()
+def _rows(packed: PackedEvents, fvt: Real, region: str) -> dict[str, Rows]:
+    """By class, events of a region that have a score."""
+    label, chosen = packed.label.numpy(), np.isfinite(fvt) & packed.has(region).numpy()
+    if region != SIGNAL:
+        # Flags of files may overlap.
+        chosen &= ~packed.has(SIGNAL).numpy()
     return {name: np.flatnonzero(chosen & (label == number)) for number, name in enumerate(packed.classes)}
 
 

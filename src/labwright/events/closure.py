@@ -8,20 +8,23 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from labwright.events import plots
-from labwright.events.closing import FVT, Closed, Drawn, closed
+from labwright.events.closing import FVT, SIGNAL, Closed, Drawn, against_truth, closed
 from labwright.events.histograms import Histogram
 from labwright.events.load import PackedEvents
 from labwright.events.plots import Counts, Curve
 from labwright.events.recipe import EvaluateOptions
 from labwright.events.scores import Scores
+from labwright.events.truth import Grade
 from labwright.runs import sections
 from labwright.study.step import Figures, Job
 
-NAMES = {"SB": "Sideband", "SR": "Signal region"}
+NAMES = {"SB": "Sideband", SIGNAL: "Signal region"}
 
 
 def report(job: Job[EvaluateOptions], packed: PackedEvents, scores: Scores) -> tuple[Figures, list[sections.Section]]:
     """Close the sideband and, where it is to be unblinded, the signal region.
+
+    What FvT is like there can be told of a toy without its four-tag data: three-tag events know the right ratio.
 
     Returns:
         Figures by name, each of which ends in its region, and sections for the page; their plots lie in ``output/plots``.
@@ -31,15 +34,22 @@ def report(job: Job[EvaluateOptions], packed: PackedEvents, scores: Scores) -> t
     options, mark = job.options, plots.mark_of(packed.files)
     figures: dict[str, Any] = {"fvt_unscored": unscored}
     made = []
-    for region in ("SB", "SR") if options.unblind else ("SB",):
-        one = closed(packed, fvt, region, options.variables, bins=options.bins, resamples=options.bootstrap, seed=job.seed)
-        if one is None:
-            made.append(sections.text(NAMES[region], "There are no three-tag or no four-tag data in this region."))
+    for region in NAMES:
+        if region == SIGNAL and not options.unblind:
+            one, why = None, "Its four-tag data stay unseen; `evaluate.unblind: true` shows them."
+        else:
+            one = closed(packed, fvt, region, options.variables, bins=options.bins, resamples=options.bootstrap, seed=job.seed)
+            why = "There are no three-tag or no four-tag data in this region."
+        if one is not None:
+            figures |= figures_of(one)
+            made += [_headlines(one, unscored), _variables(one), _counts(one), _tails(one), *_pictures(job, one, mark)]
             continue
-        figures |= figures_of(one)
-        made += [_headlines(one, unscored), _variables(one), _counts(one), _tails(one), *_pictures(job, one, mark)]
-    if not options.unblind:
-        made.append(sections.text(NAMES["SR"], "Its four-tag data stay unseen; `evaluate.unblind: true` shows them."))
+        made.append(sections.text(NAMES[region], why))
+        if (grade := against_truth(packed, fvt, region)) is not None:
+            figures |= _graded(grade, region)
+            note = "Of three-tag data alone, each of which knows the right ratio. No four-tag event is looked at."
+            made.append(sections.figures(f"{NAMES[region]}: FvT against the known ratio", _grades(grade), note))
+            made.append(sections.images(f"{NAMES[region]}: plots", _known(job, grade, region, mark)))
     return figures, made
 
 
@@ -59,9 +69,19 @@ def figures_of(one: Closed) -> dict[str, Any]:
         "fvt_negative": one.tails.negative,
         "fvt_greatest": one.tails.greatest,
     }
-    if one.grade is not None:
-        found |= {"fvt_bias": one.grade.bias, "fvt_rms": one.grade.rms, "fvt_rms_of_constant": one.grade.constant}
-    return {f"{name}_{one.region}": value for name, value in found.items()}
+    told = {f"{name}_{one.region}": value for name, value in found.items()}
+    return told if one.grade is None else told | _graded(one.grade, one.region)
+
+
+def _graded(grade: Grade, region: str) -> dict[str, Any]:
+    return {f"fvt_bias_{region}": grade.bias, f"fvt_rms_{region}": grade.rms, f"fvt_rms_of_constant_{region}": grade.constant}
+
+
+def _grades(grade: Grade) -> list[dict[str, Any]]:
+    return [
+        sections.figure("bias of FvT", grade.bias, method="mean of FvT / known ratio − 1 over three-tag data"),
+        sections.figure("error of FvT", grade.rms, method=f"root mean square of the same; {grade.constant:.3f} for the best constant"),
+    ]
 
 
 def _headlines(one: Closed, unscored: int) -> sections.Section:
@@ -80,20 +100,14 @@ def _headlines(one: Closed, unscored: int) -> sections.Section:
             "effective three-tag events", one.tails.effective, method=f"(Σw)² / Σw²; {one.tails.effective_before:,.0f} without FvT"
         ),
     ]
-    if one.grade is not None:
-        items += [
-            sections.figure("bias of FvT", one.grade.bias, method="mean of FvT / known ratio − 1 over three-tag data"),
-            sections.figure(
-                "error of FvT", one.grade.rms, method=f"root mean square of the same; {one.grade.constant:.3f} for the best constant"
-            ),
-        ]
+    items += _grades(one.grade) if one.grade is not None else []
     note = (
         "The model is three-tag data weighted by FvT, with simulated four-tag top pairs added. "
         "The errors count events; what FvT itself may err by is not in them."
     )
     if unscored:
         note += f" {unscored:,} events have no score and stay out."
-    return sections.figures(f"FvT closure: {_name(one)}", items, note)
+    return sections.figures(f"FvT closure: {NAMES[one.region]}", items, note)
 
 
 def _variables(one: Closed) -> sections.Section:
@@ -111,13 +125,13 @@ def _variables(one: Closed) -> sections.Section:
     ]
     heads = ["variable", "χ²", "ndf", "χ²/ndf", "p", "p by bootstrap", "χ²/ndf with FvT = 1"]
     return sections.table(
-        f"{_name(one)}: χ² by variable", heads, rows, note="Bins of fewer than 10 expected events are joined; overflow counts."
+        f"{NAMES[one.region]}: χ² by variable", heads, rows, note="Bins of fewer than 10 expected events are joined; overflow counts."
     )
 
 
 def _counts(one: Closed) -> sections.Section:
     rows: list[list[sections.Cell]] = [[count.name, count.events, round(count.total, 2), round(count.effective, 1)] for count in one.counts]
-    return sections.table(f"{_name(one)}: events", ["class", "events", "Σw without FvT", "effective events"], rows)
+    return sections.table(f"{NAMES[one.region]}: events", ["class", "events", "Σw without FvT", "effective events"], rows)
 
 
 def _tails(one: Closed) -> sections.Section:
@@ -125,7 +139,7 @@ def _tails(one: Closed) -> sections.Section:
     rows: list[list[Any]] = [["least", round(tails.least, 4)]]
     rows += [[f"{share:.0%} quantile", round(value, 4)] for share, value in tails.quantiles.items()]
     rows += [["greatest", round(tails.greatest, 4)], ["share above 10", tails.large], ["share below 0", tails.negative]]
-    return sections.table(f"{_name(one)}: FvT of three-tag data", ["", "FvT"], rows)
+    return sections.table(f"{NAMES[one.region]}: FvT of three-tag data", ["", "FvT"], rows)
 
 
 def _pictures(job: Job[EvaluateOptions], one: Closed, mark: str) -> list[sections.Section]:
@@ -135,11 +149,13 @@ def _pictures(job: Job[EvaluateOptions], one: Closed, mark: str) -> list[section
         note = f"χ²/ndf = {after.chi2:.1f}/{after.ndf}, p = {after.p:.2g}"
         figure = _stack(one, drawn, note, mark)
         items += _published(job, f"closure-{one.region}-{name}", figure, f"{drawn.shown.label}: {note}")
-    if one.grade is not None:
-        items += _published(
-            job, f"closure-{one.region}-truth", _truth(one, mark), "FvT against the known ratio, in tenths of the three-tag data"
-        )
-    return [sections.images(f"{_name(one)}: plots", items)] if items else []
+    items += _known(job, one.grade, one.region, mark) if one.grade is not None else []
+    return [sections.images(f"{NAMES[one.region]}: plots", items)] if items else []
+
+
+def _known(job: Job[EvaluateOptions], grade: Grade, region: str, mark: str) -> list[tuple[str, str]]:
+    figure = _truth(grade, f"{NAMES[region]}: FvT of three-tag data", mark)
+    return _published(job, f"closure-{region}-truth", figure, "FvT against the known ratio, in tenths of the three-tag data")
 
 
 def _published(job: Job[EvaluateOptions], name: str, figure: Figure, caption: str) -> list[tuple[str, str]]:
@@ -156,7 +172,7 @@ def _stack(one: Closed, drawn: Drawn, note: str, mark: str) -> Figure:
         edges,
         {name: _counted(part) for name, part in (parts | {"FvT × 3-tag data": drawn.three}).items()},
         ("4-tag data", _counted(drawn.data)),
-        title=_name(one),
+        title=NAMES[one.region],
         x=drawn.shown.title,
         y="events" if drawn.shown.whole else f"events / {width:.3g}{unit}",
         mark=mark,
@@ -165,30 +181,24 @@ def _stack(one: Closed, drawn: Drawn, note: str, mark: str) -> Figure:
     )
 
 
-def _truth(one: Closed, mark: str) -> Figure:
-    assert one.grade is not None
-    known = np.array([each.known for each in one.grade.bins])
-    found = np.array([each.found for each in one.grade.bins])
-    spread = np.array([each.spread for each in one.grade.bins]) * known
+def _truth(grade: Grade, title: str, mark: str) -> Figure:
+    known, found, spread = (np.array([getattr(one, name) for one in grade.bins]) for name in ("known", "found", "spread"))
+    spread = spread * known
     ends = (0.0, 1.1 * float(max(known.max(), (found + spread).max())))
     return plots.lines(
         {
             "FvT = known ratio": Curve(ends, ends, look="reference"),
             "mean and spread of FvT": Curve(known, found, found - spread, found + spread, look="points"),
         },
-        title=f"{_name(one)}: FvT of three-tag data",
+        title=title,
         x="known ratio",
         y="FvT",
         mark=mark,
         x_limits=ends,
         y_limits=ends,
-        notes=[f"bias {one.grade.bias:+.1%}, error {one.grade.rms:.1%} (constant: {one.grade.constant:.1%})"],
+        notes=[f"bias {grade.bias:+.1%}, error {grade.rms:.1%} (constant: {grade.constant:.1%})"],
     )
 
 
 def _counted(part: Histogram) -> Counts:
     return Counts(part.values, part.variances)
-
-
-def _name(one: Closed) -> str:
-    return NAMES.get(one.region, one.region)
