@@ -62,10 +62,11 @@ class LocalJob(Generic[O]):
         """Whether a signal or the deadline asks for a stop."""
         return self.stop()
 
-    def finding(self, code: str, place: str, text: str, severity: str = "error") -> None:
-        """Record something found in the data; it is also said on the terminal."""
+    def finding(self, code: str, place: str, text: str, severity: str = "error", *, known: bool = False) -> None:
+        """Record something found in the data; it is also said on the terminal, unless it is ``known`` from an earlier run."""
         self.record("finding", code=code, severity=severity, place=place, text=text, part=self.part)
-        self.say(f"{severity} {code} {place}: {text}")
+        if not known:
+            self.say(f"{severity} {code} {place}: {text}")
 
     def source(self, name: str, path: Path, sha256: str) -> None:
         """Record the digest of a raw file, taken while it was read."""
