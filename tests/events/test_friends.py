@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from labwright.events.source import listing, raw_files
 from labwright.events.source_options import SourceOptions
 from labwright.events.table import EventTable
 from labwright.runs.errors import DataError, MissingError
+from labwright.study.fingerprint import effective
 from labwright.testing.trees import events, write_root
 from tests.events.trees import read_all, source, write_parquet
 from tests.watch.made import run_folder
@@ -64,7 +66,7 @@ def test_a_friends_rows_are_joined_by_their_ranges(tmp_path: Path, form: str) ->
     np.testing.assert_array_equal(table.extra["FvT"], SCORES)
     np.testing.assert_array_equal(table.extra["FvT_std"], SCORES / 10)
     names = [file.name for file in raw_files(listing(options))]
-    assert names == [f"a.{form}", "friends/20.root", "friends/0.root", "friends/7.root", "friends/friend.json@@FvT"]
+    assert names == [f"a.{form}", "20.root", "0.root", "7.root", "friend.json@@FvT"]
 
 
 def test_which_rows_a_friends_files_hold_counts(tmp_path: Path) -> None:
@@ -77,6 +79,35 @@ def test_which_rows_a_friends_files_hold_counts(tmp_path: Path) -> None:
     *_, after = raw_files(listing(options))
     assert before.name == after.name
     assert before.sha256 != after.sha256
+
+
+def counted(options: SourceOptions) -> tuple[object, object]:
+    """What of a source enters a fingerprint."""
+    return effective(options), sorted(file[1:] for file in raw_files(listing(options)))
+
+
+def test_where_a_friend_lies_does_not_count(tmp_path: Path) -> None:
+    options = study(tmp_path)
+    before = counted(options)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "friends").rename(tmp_path / "runs" / "ratio")
+    for spec in ("runs/ratio/friend.json@@FvT", f"{tmp_path}/runs/ratio/friend.json@@FvT"):
+        groups = [options.groups[0], options.groups[1].model_copy(update={"friends": (spec,)})]
+        assert counted(options.model_copy(update={"groups": tuple(groups)})) == before
+    with_others = [options.groups[0].model_copy(update={"friends": (spec,)}), options.groups[1].model_copy(update={"friends": ()})]
+    assert counted(options.model_copy(update={"groups": tuple(with_others)})) != before, "which files it goes with counts"
+    without = [options.groups[0], options.groups[1].model_copy(update={"friends": ()})]
+    assert counted(options.model_copy(update={"groups": tuple(without)})) != before
+
+
+def test_friends_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    options = study(tmp_path)
+    shutil.copytree(tmp_path / "friends", tmp_path / "again")
+    specs = ("friends/friend.json@@FvT", "again/friend.json@@FvT")
+    group = options.groups[1].model_copy(update={"friends": specs})
+    names = [file.name for file in raw_files(listing(options.model_copy(update={"groups": (options.groups[0], group)})))]
+    assert len(set(names)) == len(names) == 9
+    assert names[-2:] == list(specs)
 
 
 def test_a_friend_knows_its_file_wherever_it_lies_now(tmp_path: Path) -> None:

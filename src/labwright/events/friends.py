@@ -45,9 +45,19 @@ class Target(NamedTuple):
 
 @dataclass(frozen=True)
 class Friend:
-    """A friend tree of several files."""
+    """A friend tree of several files.
+
+    Args:
+        spec: as the study names it.
+        document: address of the document that describes it.
+        keys: which of the document's friends it is; empty where there is one.
+        branches: its columns.
+        data: which rows of which file lie where.
+    """
 
     spec: str
+    document: str
+    keys: str
     branches: tuple[str, ...]
     data: tuple[tuple[Target, tuple[Piece, ...]], ...]
 
@@ -56,14 +66,15 @@ class Friend:
         return list(dict.fromkeys(piece.address for _, pieces in self.data for piece in pieces))
 
     def meaning(self) -> list[Any]:
-        """Which rows of which target lie where, as JSON values and without the folders, which may move."""
-        return [
+        """Columns, and which rows of which target lie where, as JSON values and without the folders, which may move."""
+        data = [
             [
                 [Path(target.address).name, target.uuid, target.entries],
                 [[*piece._replace(address=Path(piece.address).name)] for piece in pieces],
             ]
             for target, pieces in self.data
         ]
+        return [list(self.branches), data]
 
     def pieces(self, tree: Tree) -> tuple[Piece, ...]:
         """The pieces that together hold every row of ``tree`` once, in order.
@@ -159,7 +170,7 @@ def load(spec: str, base: Path) -> Friend:
             )
             for target, pieces in content["data"]
         )
-        return Friend(spec, tuple(str(name) for name in content["branches"]), data)
+        return Friend(spec, place, keys, tuple(str(name) for name in content["branches"]), data)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         there = f"; there is: {', '.join(content)}" if isinstance(content, dict) else ""
         raise DataError(
