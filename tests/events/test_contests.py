@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from labwright.events import slices
 from labwright.events.contests import Contest, as_json, contests, play, score
 from labwright.events.recipe import EvaluateOptions
 from labwright.events.scored import joined
@@ -98,11 +99,10 @@ def test_events_without_class_or_score_are_left_out_and_counted() -> None:
     label[:30] = 255
     p[30:50] = math.nan
     scored = made(p, label)
-    assert {name: scored.counts[name] for name in ("events", "unlabelled", "unscored", "blinded", "shown")} == {
+    assert {name: scored.counts[name] for name in ("events", "unlabelled", "unscored", "shown")} == {
         "events": 1000,
         "unlabelled": 30,
         "unscored": 20,
-        "blinded": 0,
         "shown": 950,
     }
     found = play(scored, contests("svb", SVB)[0], PLAIN, 1)
@@ -115,7 +115,6 @@ def test_four_tag_data_of_the_signal_region_are_blinded() -> None:
     flags = np.where(inside, flag("SR"), flag("SB"))
     main = contests("fvt", FVT)[0]
     blind = made(p, label, classes=FVT, objective="fvt", flags=flags)
-    assert blind.counts["blinded"] == np.count_nonzero(inside & (label == 0)) > 0
     assert not blind.shown[inside & (label == 0)].any()
     # Their counterparts are not held against four-tag data of elsewhere.
     assert not blind.compared[inside].any()
@@ -126,11 +125,26 @@ def test_four_tag_data_of_the_signal_region_are_blinded() -> None:
     other[inside & (label == 0)] = (0.97, 0.01, 0.01, 0.01)
     assert play(made(other, label, classes=FVT, objective="fvt", flags=flags), main, PLAIN, 1).auc == found.auc
     opened = made(p, label, classes=FVT, objective="fvt", flags=flags, unblind=True)
-    assert opened.counts["blinded"] == 0
+    assert opened.counts["events"] == 4000
     assert play(opened, main, PLAIN, 1).auc.positives == np.count_nonzero(label == 0)
     # Where they are in no class, there is nothing to compare though it were allowed.
     label[inside & (label == 0)] = 255
     assert not made(p, label, classes=FVT, objective="fvt", flags=flags, unblind=True).compared[inside].any()
+
+
+@pytest.mark.parametrize("label_of_blinded", [0, 255])
+def test_nothing_tells_how_many_events_are_blinded(label_of_blinded: int) -> None:
+    """Whether they are of a class that is not shown, or of none."""
+    p, label = random(4000)
+    hidden = (np.arange(4000) % 4 == 0) & (label == 0)
+    flags = np.where(np.arange(4000) % 4 == 0, flag("SR"), flag("SB")) | np.where(label == 0, flag("four_tag"), 0)
+    label[hidden] = label_of_blinded
+    kept = np.flatnonzero(~hidden | (np.cumsum(hidden) <= 20))
+    options = EvaluateOptions(slices=("region", "class"))
+    whole, fewer = (made(p[rows], label[rows], classes=FVT, objective="fvt", flags=flags[rows]) for rows in (np.arange(4000), kept))
+    assert whole.counts == fewer.counts
+    main = contests("fvt", FVT)
+    assert slices.table(whole, main, options, 1) == slices.table(fewer, main, options, 1)
 
 
 def test_an_interval_may_come_from_resampling() -> None:

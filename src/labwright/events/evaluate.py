@@ -110,10 +110,10 @@ def _headlines(run: Run, figures: Mapping[str, Any], counts: Mapping[str, int], 
             low, high = figures[f"{name}_low"], figures[f"{name}_high"]
             method = f"{low:.4f} to {high:.4f}, 95 %" if low is not None and high is not None else "no interval"
             items.append(sections.figure(words, figures[name], method=method))
-    notes = {"compared": "events compared", "unlabelled": "of no class", "unscored": "without a score", "blinded": "blinded"}
+    notes = {"compared": "events compared", "unlabelled": "of no class", "unscored": "without a score"}
     items += [sections.figure(word, counts[name], note="left out" if name != "compared" else "") for name, word in notes.items()]
     items.append(sections.figure("of negative weight", counts["negative_weights"], note="with their sign"))
     note = f"Scores of {run.name}, each by models that never saw the event."
-    if counts["blinded"] or (open_scores(run).objective == "fvt" and not options.unblind):
-        note += " Four-tag data of the signal region are blinded: they are in no figure and no plot."
+    if open_scores(run).objective == "fvt" and not options.unblind:
+        note += " Four-tag data of the signal region are blinded: they are in no figure and no plot, and nothing tells how many they are."
     return sections.figures("Scores", items, note)

@@ -30,7 +30,7 @@ class Scored:
         shown: bool (N,): of a class, with a score, and not blinded.
         compared: bool (N,), of those shown the ones of which each class is there: for FvT those outside of the signal region, where
             four-tag data are missing.
-        counts: events in all, and those left out by the reason.
+        counts: events in all, and those left out by the reason; what is blinded is in none of them, or its yield could be read off.
     """
 
     packed: PackedEvents
@@ -92,15 +92,15 @@ def joined(packed: PackedEvents, scores: Scores, unblind: bool = False) -> Score
     if scores.objective == "fvt":
         four_tag_data = packed.has("SR").numpy() & (label == packed.classes.index(BLIND))
         if not unblind:
-            blind = four_tag_data
+            # A study may keep them out of every class.
+            blind = four_tag_data | (packed.has("SR") & packed.has("four_tag") & ~packed.labelled).numpy()
         if not unblind or not four_tag_data.any():
             compared = ~packed.has("SR").numpy()
     shown = of_class & known & ~blind
     counts = {
-        "events": packed.n,
-        "unlabelled": int(np.count_nonzero(~of_class)),
-        "unscored": int(np.count_nonzero(of_class & ~known)),
-        "blinded": int(np.count_nonzero(of_class & known & blind)),
+        "events": int(np.count_nonzero(~blind)),
+        "unlabelled": int(np.count_nonzero(~of_class & ~blind)),
+        "unscored": int(np.count_nonzero(of_class & ~known & ~blind)),
         "shown": int(np.count_nonzero(shown)),
         "compared": int(np.count_nonzero(shown & compared)),
         "negative_weights": int(np.count_nonzero(shown & (packed.weight.numpy() < 0))),

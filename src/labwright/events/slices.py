@@ -122,7 +122,7 @@ def _row(name: str, scored: Scored, contest: Contest, options: EvaluateOptions, 
         "negatives": counts[1],
         "sum_positive": float(scored.weight[used[0]].sum()),
         "sum_negative": float(scored.weight[used[1]].sum()),
-        "left_out": sum(int(np.count_nonzero(side)) for side in sides) - sum(counts),
+        "left_out": sum(int(np.count_nonzero(side & scored.shown)) for side in sides) - sum(counts),
     }
     none = {"auc": None, "auc_low": None, "auc_high": None}
     if row["left_out"] and not any(counts):
