@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 import torch
 
 from labwright.events.folds import TRAIN, members, roles
-from labwright.events.history import Validation, read_best, write_best
+from labwright.events.history import History, Validation, chosen, ended, read_best, write_best
 from labwright.events.identity import Identity
 from labwright.events.load import PackedEvents
+from labwright.events.network_options import BestOptions
 from labwright.events.recipe import TrainOptions
 from labwright.events.rows import rows_of, seed_of, spread
 from labwright.events.task import EventsTask
@@ -100,12 +102,30 @@ def test_the_gradient_of_a_member_is_that_of_its_own_loss(packed: PackedEvents, 
     assert loss.item() == pytest.approx(3 * figures["loss"].item(), rel=1e-5)
 
 
+@pytest.mark.parametrize("pieces", [2, 3])
+def test_a_batch_in_pieces_has_the_gradient_of_the_whole(packed: PackedEvents, tmp_path: Path, pieces: int) -> None:
+    heavy = replace(packed, weight=packed.weight * torch.from_numpy(np.random.default_rng(0).lognormal(0, 2, N).astype(np.float32)))
+    # Without ghost batches, which see the pieces.
+    gradients = []
+    for count in (1, pieces):
+        task = made(heavy, tmp_path / str(count), ghost={"batches": 0})
+        items = task.batches(0)[0]
+        for piece in np.array_split(items, count, axis=-1):
+            loss, _ = task.loss(task.load(piece, 0), Clock(0, 0, 0.0, 1, items))
+            (piece.shape[-1] / items.shape[-1] * loss).backward()
+        gradients.append({name: one.grad for name, one in task.module.named_parameters() if one.grad is not None})
+    assert gradients[0].keys() == gradients[1].keys()
+    for name, whole in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], whole, rtol=1e-4, atol=1e-5)
+
+
 def test_validation_gives_means_and_keeps_what_each_member_found(packed: PackedEvents, tmp_path: Path) -> None:
     task = made(packed, tmp_path, validate={"batch_size": 50})
     task.module.eval()
     with torch.no_grad():
         found = task.validate()
-    history, best = read_best(task.path)
+    history, best, last = read_best(task.path)
+    assert not last
     assert found["loss"] == pytest.approx(np.mean(history[0].figures["loss"]))
     assert found["auc"] == pytest.approx(np.mean(history[0].figures["auc"]))
     assert {name: tensor.shape[0] for name, tensor in best.items()}.keys() == task.module.network.state_dict().keys()
@@ -121,10 +141,11 @@ def test_validation_gives_means_and_keeps_what_each_member_found(packed: PackedE
 def test_a_member_keeps_its_best_when_another_gets_better(tmp_path: Path) -> None:
     path = tmp_path / "best.safetensors"
     history = [Validation(10, {"loss": [1.0, 2.0], "auc": [0.5, 0.6]}), Validation(20, {"loss": [0.5, 3.0], "auc": [0.7, 0.5]})]
-    write_best(path, history, {"weight": torch.arange(4.0).view(2, 2)})
-    again, best = read_best(path)
+    write_best(path, History(history, {"weight": torch.arange(4.0).view(2, 2)}, {"weight": torch.ones(2, 2)}))
+    again, best, last = read_best(path)
     assert again == history
     assert torch.equal(best["weight"], torch.arange(4.0).view(2, 2))
+    assert torch.equal(last["weight"], torch.ones(2, 2))
 
 
 def test_the_best_of_each_member_is_of_the_validation_in_which_it_was_best(packed: PackedEvents, tmp_path: Path) -> None:
@@ -142,3 +163,29 @@ def test_the_best_of_each_member_is_of_the_validation_in_which_it_was_best(packe
 def test_a_share_of_the_rows_is_spread_evenly() -> None:
     assert spread(np.arange(10), 5).tolist() == [0, 2, 4, 6, 8]
     assert spread(np.arange(3), None).tolist() == [0, 1, 2]
+
+
+LESS, MORE = BestOptions(), BestOptions.model_validate({"metric": "auc"})
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("values", "least", "greatest"),
+    [([], 0, 0), ([2.0, 1.0, 1.0], 1, 0), ([NAN, 3.0, 4.0], 1, 2), ([NAN, NAN], 0, 0), ([1.0, 2.0, 2.0], 0, 1)],
+)
+def test_the_best_validation_is_the_first_of_equals(values: list[float], least: int, greatest: int) -> None:
+    assert (chosen(LESS, values), chosen(MORE, values)) == (least, greatest)
+
+
+@pytest.mark.parametrize(
+    ("patience", "values", "end"),
+    [
+        (None, [1.0, 2.0, 3.0], None),
+        (1, [3.0, 2.0, 1.0], None),
+        (1, [1.0, 1.0], 1),
+        (2, [2.0, 3.0, 1.0, 2.0, 2.0, 0.5], 4),
+        (2, [NAN] * 3, 2),
+    ],
+)
+def test_patience_ends_after_so_many_validations_without_a_better_one(patience: int | None, values: list[float], end: int | None) -> None:
+    assert ended(patience, LESS, values) == end

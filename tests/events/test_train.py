@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from labwright.events import train
+from labwright.events.epochs import EPOCHS, read_epochs
 from labwright.events.folds import members
 from labwright.events.history import BEST, read_best
 from labwright.events.load import load
-from labwright.events.models import load_models
+from labwright.events.models import Which, load_models
 from labwright.events.recipe import TrainOptions
 from labwright.events.rows import rows_of
 from labwright.learn.checkpoints import Checkpoints
@@ -64,22 +65,44 @@ def attempt(folder: Path, pack: Run, *, stop_at: int | None = None, **options: A
     return job
 
 
+def same_scores(first: Run, second: Run, which: Which) -> None:
+    """Scores, not weights: what no event tells of, as the weight of a constant input, follows rounding."""
+    one, other = (load_models(run.output("model"), which) for run in (first, second))
+    assert one.members == other.members
+    events = load(Run.open(first.inputs["pack"]))
+    for pair in zip(one.networks, other.networks, strict=True):
+        with torch.no_grad():
+            scores = [network(events.can_jets, events.other_jets, events.ancillary)[0].softmax(-1) for network in pair]
+        torch.testing.assert_close(*scores, rtol=0, atol=1e-5)
+
+
 def test_together_and_apart_leave_the_same_models(together: Run, apart: Run) -> None:
     assert set(together.part_figures()) == {"members-0-3"}
     assert set(apart.part_figures()) == {one.name for one in members(TrainOptions())}
     for which in ("best", "last"):
-        one, other = (load_models(run.output("model"), which) for run in (together, apart))
-        assert one.members == other.members
-        # Scores, not weights: what no event tells of, as the weight of a constant input, follows rounding.
-        events = load(Run.open(together.inputs["pack"]))
-        for first, second in zip(one.networks, other.networks, strict=True):
-            with torch.no_grad():
-                scores = [network(events.can_jets, events.other_jets, events.ancillary)[0] for network in (first, second)]
-            torch.testing.assert_close(*scores, rtol=1e-3, atol=2e-3)
+        same_scores(together, apart, which)
     for name in (one.name for one in members(TrainOptions())):
         series = [run.curves()[name, "validate", "loss"] for run in (together, apart)]
         assert series[0].keys() == series[1].keys()
-        assert list(series[0].values()) == pytest.approx(list(series[1].values()), rel=1e-3)
+        assert list(series[0].values()) == pytest.approx(list(series[1].values()), rel=1e-5)
+
+
+def test_a_member_whose_patience_ends_is_the_same_together_and_apart(study: Path) -> None:
+    sets = (*SETS, "train.epochs=12", "train.stop.patience=1", "train.ema=0.9", "train.learning_rate=0.03")
+    runs = [
+        conducted(study, *sets, f"train.members={how}", step="train", runs=study.parent / f"patience-{how}")
+        for how in ("together", "apart")
+    ]
+    seen, bests = [], []
+    for run in runs:
+        rows = read_epochs(run.output(EPOCHS))
+        seen.append({one.name: [row["step"] for row in rows if row["member"] == one.name] for one in members(TrainOptions())})
+        bests.append([one["best_step"] for one in json.loads((run.output("model") / "model.json").read_text())["figures"]])
+    assert len({steps[-1] for steps in seen[0].values()}) > 1, "all stop together: this tells nothing"
+    assert seen[0] == seen[1]
+    assert bests[0] == bests[1]
+    for which in ("best", "last"):
+        same_scores(*runs, which)
 
 
 def test_best_models_score_as_the_validation_said(together: Run) -> None:
@@ -173,7 +196,7 @@ def test_members_start_from_their_own_of_another_training(together: Run, tmp_pat
     pack, part = Run.open(together.inputs["pack"]), Part("members-0-3")
     job = attempt(tmp_path, pack, start_from=str(together.folder), epochs=1, learning_rate=1e-9, ghost={"batches": 0})
     train.work(job, part)
-    _, best = read_best(job.checkpoints(part) / BEST)
+    best = read_best(job.checkpoints(part) / BEST).best
     for place, network in enumerate(load_models(together.output("model")).networks):
         for name, tensor in network.named_parameters():
             torch.testing.assert_close(best[name][place], tensor.detach(), rtol=1e-3, atol=1e-5)

@@ -64,9 +64,16 @@ def fvt(logits: Tensor, label: Tensor, signal_region: Tensor, classes: Sequence[
     return svb(seen, label).masked_fill(blinded(label, signal_region, classes), 0.0)
 
 
-def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
-    """Σ w·v / Σ w over the last axis; 0 where all weights are 0."""
-    total, absolute = weight.sum(-1), weight.abs().sum(-1)
+def weighted_mean(values: Tensor, weight: Tensor, whole: Tensor | None = None) -> Tensor:
+    """Σ w·v / Σ w over the last axis; 0 where all weights are 0.
+
+    Args:
+        values, weight: (…, events).
+        whole: weights of the batch that these events are a piece of; the means of its pieces, each times the share of its events,
+            add up to the mean of the batch.
+    """
+    every = weight if whole is None else whole * (weight.shape[-1] / whole.shape[-1])
+    total, absolute = every.sum(-1), every.abs().sum(-1)
     return (values * weight).sum(-1) / torch.maximum(total, LEAST_SHARE * absolute).clamp_min(torch.finfo(values.dtype).tiny)
 
 

@@ -14,7 +14,7 @@ from labwright.data.sampler import IntArray
 from labwright.events import losses, rates
 from labwright.events.epochs import judged
 from labwright.events.folds import Member
-from labwright.events.history import BEST, METRICS, Validation, read_best, write_best
+from labwright.events.history import BEST, METRICS, History, Validation, chosen, ended, read_best, values_of, write_best
 from labwright.events.load import PackedEvents
 from labwright.events.members import Stack, by_member
 from labwright.events.networks import build, prepare
@@ -68,10 +68,7 @@ class EventsTask:
         self.weight = losses.signed(events.weight, self.options.negative_weights)
         self.signal_region = events.has("SR")
         self.path = job.checkpoints(part) / BEST
-        self.validations: list[Validation] = []
-        self.best: dict[str, Tensor] = {}
-        if self.path.is_file():
-            self.validations, self.best = read_best(self.path)
+        self.validations, self.best, self.last = read_best(self.path) if self.path.is_file() else History([], {}, {})
         self.clock = Clock(0, 0, 0.0, 0)
 
     def _network(self, seed: int, rows: Rows) -> nn.Module:
@@ -116,7 +113,10 @@ class EventsTask:
         self.clock = clock
         self._stack.set_ghosts(0 if rates.finetuning(self.options, clock.epoch) else rates.ghosts(self.options.ghost, clock.epoch))
         _, terms, _, weight = self._scored(batch)
-        each = losses.weighted_mean(terms, weight)
+        whole = None
+        if clock.items is not None and clock.items.shape != batch.shape:
+            whole = self._inputs[4][torch.from_numpy(clock.items).to(weight.device)]
+        each = losses.weighted_mean(terms, weight, whole)
         return each.sum(), {"loss": each.detach().mean()}
 
     def optimizer(self, options: Any, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -201,21 +201,41 @@ class EventsTask:
 
     def _keep(self, each: dict[str, list[Any]]) -> None:
         """Take in a validation: publish each member's losses so far and its best weights, before anything rests on them."""
-        metric = self.options.select.metric if self.options.select.metric in METRICS else "loss"
-        sign = -1.0 if self.options.select.mode == "max" else 1.0
         # The loop has saved right before.
         saved = Checkpoints(self.path.parent).newest(lambda _: None)
         state = read_state(saved) if saved else {"step": 0, "epoch": 0, "batch": 0}
         earlier = [one for one in self.validations if one.step < state["step"]]
-        least = np.fmin.reduce([sign * np.array(one.figures[metric]) for one in earlier], axis=0, initial=np.inf)
-        better = torch.from_numpy((sign * np.array(each[metric]) < least) | np.full(len(self.models), not earlier))
-        now = self._stack.tensors()
-        old = self.best or now
-        self.best = {name: torch.where(better.view(-1, *[1] * (one.ndim - 1)), one, old[name]) for name, one in now.items()}
         pace = self._pace(state["step"], state["epoch"], state["batch"], earlier)
         self.validations = [*earlier, Validation(state["step"], {**each, **pace})]
-        write_best(self.path, self.validations, self.best)
+        newest, ends, series = len(earlier), self._ends(), self._series()
+        # Whose patience was at an end before goes on in the stack, but nothing of it is kept.
+        going = [end is None or end >= newest for end in ends]
+        better = [goes and chosen(self.options.select, one) == newest for goes, one in zip(going, series, strict=True)]
+        now = self._stack.tensors()
+        self.best = _replaced(self.best, now, better)
+        if any(end is not None for end in ends):
+            self.last = _replaced(self.last, now, [end == newest for end in ends])
+        write_best(self.path, History(self.validations, self.best, self.last))
         if len(self.models) > 1:
             for place, one in enumerate(self.models):
-                values = {name: each[name][place] for name in METRICS}
-                self.job.record("metric", phase="validate", step=state["step"], epoch=state["epoch"], part=one.name, values=values)
+                if going[place]:
+                    values = {name: each[name][place] for name in METRICS}
+                    self.job.record("metric", phase="validate", step=state["step"], epoch=state["epoch"], part=one.name, values=values)
+
+    def _series(self) -> list[list[float]]:
+        """The figure that selects, of each member at each validation."""
+        return [values_of(self.validations, place, self.options.select.metric) for place in range(len(self.models))]
+
+    def _ends(self) -> list[int | None]:
+        """The validation at which the patience of each member was at an end."""
+        return [ended(self.options.stop.patience, self.options.select, one) for one in self._series()]
+
+    def out_of_patience(self) -> bool:
+        """Whether no member has patience left."""
+        return all(end is not None for end in self._ends())
+
+
+def _replaced(old: Mapping[str, Tensor], now: Mapping[str, Tensor], where: Sequence[bool]) -> dict[str, Tensor]:
+    """The weights of now for those members, the old ones for the others; all of now where there are no old ones."""
+    mask = torch.tensor(where)
+    return {name: torch.where(mask.view(-1, *[1] * (one.ndim - 1)), one, old.get(name, one)) for name, one in now.items()}

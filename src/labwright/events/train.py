@@ -20,7 +20,7 @@ from labwright.events.classes import NONE
 from labwright.events.epochs import EPOCHS, write_epochs
 from labwright.events.findings import CATALOGUE
 from labwright.events.folds import Member, members, prove
-from labwright.events.history import BEST, METRICS, read_best
+from labwright.events.history import BEST, METRICS, History, chosen, ended, read_best, values_of
 from labwright.events.load import PackedEvents, load
 from labwright.events.members import PREFIX, row
 from labwright.events.models import Which, description, load_models, model_files, model_folder, write_models
@@ -146,8 +146,13 @@ def work(job: Job[TrainOptions], part: Part) -> Figures:
         job.machine = Machine(threads=1, workers=job.machine.workers)
     task = EventsTask(job, events, rows, models, part, _start(options, models))
     # What is done by member is none of the loop's business; the last stage is epochs like others.
-    own = options.model_copy(update={"clip_norm": None, "start_from": None, "epochs": options.epochs + options.finetune.epochs})
-    return fit(task, own, job, part)
+    own = {
+        "clip_norm": None,
+        "start_from": None,
+        "epochs": options.epochs + options.finetune.epochs,
+        "stop": options.stop.model_copy(update={"patience": None}),
+    }
+    return fit(task, options.model_copy(update=own), job, part)
 
 
 def _start(options: TrainOptions, models: Sequence[Member]) -> dict[str, nn.Module] | None:
@@ -178,17 +183,20 @@ def finish(job: Job[TrainOptions]) -> Figures:
         folder = job.checkpoints(Part(part))
         last = tensors.read(weights_at(find_checkpoint("last", folder, job.say), part, job.say))
         last = {name: tensor for name, tensor in last.items() if name.startswith(PREFIX)}
-        history, best = read_best(folder / BEST) if (folder / BEST).is_file() else ([], last)
+        found = read_best(folder / BEST) if (folder / BEST).is_file() else History([], last, {})
         for place, one in enumerate(members_of(options, part)):
-            weights["last"][one.name], weights["best"][one.name] = row(last, place), row(best, place)
-            epochs[one.name] = [(seen.step, {name: values[place] for name, values in seen.figures.items()}) for seen in history]
-            series = {name: np.array([validation.figures[name][place] for validation in history]) for name in METRICS}
-            chosen = _chosen(options, series)
+            values = values_of(found.validations, place, options.select.metric)
+            end = ended(options.stop.patience, options.select, values)
+            seen = found.validations if end is None else found.validations[: end + 1]
+            weights["last"][one.name] = row(last if end is None else found.last, place)
+            weights["best"][one.name] = row(found.best, place)
+            epochs[one.name] = [(each.step, {name: figure[place] for name, figure in each.figures.items()}) for each in seen]
+            best = seen[chosen(options.select, values[: len(seen)])] if seen else None
             table.append(
                 {
                     "member": one.name,
-                    "best_step": history[chosen].step if history else results[part]["steps"],
-                    **{f"best_{name}": float(values[chosen]) if history else None for name, values in series.items()},
+                    "best_step": best.step if best else results[part]["steps"],
+                    **{f"best_{name}": float(best.figures[name][place]) if best else None for name in METRICS},
                 }
             )
     order = [one.name for one in models]
@@ -211,14 +219,6 @@ def _proof(events: PackedEvents, models: Sequence[Member], options: TrainOptions
     """That no model scores what it has seen; its counts by class are of events that are learnt from."""
     label = events.label.masked_fill(~usable(events, options), NONE)
     return prove(models, events.identity, label.numpy(), events.classes)
-
-
-def _chosen(options: TrainOptions, series: Mapping[str, Any]) -> int:
-    """The validation that a member's best weights are of: the first of equals, as the task keeps them."""
-    values = series[options.select.metric]
-    if not len(values) or np.isnan(values).all():
-        return 0
-    return int(np.nanargmax(values) if options.select.mode == "max" else np.nanargmin(values))
 
 
 def _figures(results: Mapping[str, Mapping[str, Any]], table: Sequence[Mapping[str, Any]], energy: Sequence[Mapping[str, Any]]) -> Figures:

@@ -143,6 +143,8 @@ def fit(task: Task[B], options: FitOptions, job: Job[Any], part: Part) -> Figure
                 fault("train:after-validate")
                 record("validate", figures)
                 state.judge(figures, options)
+                if getattr(task, "out_of_patience", bool)():
+                    state.ended = "patience"
                 if fabric.is_global_zero:
                     checkpoints.update(state.step, state.to_json())
             if state.best != marked and fabric.is_global_zero:
@@ -164,11 +166,11 @@ def fit(task: Task[B], options: FitOptions, job: Job[Any], part: Part) -> Figure
 
             # ---- One step ----
             stepped = time.monotonic()
-            clock = Clock(state.epoch, state.step, state.step / total, step_key(job.seed, state.epoch, state.batch))
+            items, pieces = next(loader)
+            clock = Clock(state.epoch, state.step, state.step / total, step_key(job.seed, state.epoch, state.batch), items)
             rate = options.learning_rate * schedules.factor(options.schedule, step=state.step, total_steps=total, epoch=state.epoch)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            items, pieces = next(loader)
             with devices.memory_sentence(LESS_MEMORY):
                 for number, (share, batch) in enumerate(pieces):
                     torch.manual_seed((clock.key + fabric.global_rank * options.accumulate + number) % 2**63)
