@@ -15,6 +15,7 @@ from labwright.events.folds import members
 from labwright.events.history import BEST, read_best
 from labwright.events.load import load
 from labwright.events.models import Which, load_models
+from labwright.events.modes import decided
 from labwright.events.recipe import TrainOptions
 from labwright.events.rows import rows_of
 from labwright.learn.checkpoints import Checkpoints
@@ -179,9 +180,30 @@ def test_the_choice_between_together_and_apart_is_measured_and_recorded(together
     job: Any = attempt(tmp_path, Run.open(together.inputs["pack"]), members="auto")
     parts = train.parts(job)
     (record,) = [one for one in job.records if one["kind"] == "members"]
-    assert record["mode"] == ("together" if record["seconds_together"] < record["seconds_apart"] else "apart")
+    assert record["mode"] == decided(record["seconds_together"], record["seconds_apart"], "cpu")
     assert len(parts) == (1 if record["mode"] == "together" else 3)
     assert set(record["seconds_per_million"]) == {"64", "128"}
+
+
+@pytest.mark.parametrize(
+    ("together", "apart", "device", "mode"),
+    [
+        (1.0, 1.3, "cpu", "together"),
+        (1.3, 1.0, "cuda", "apart"),
+        (1.0, 1.2, "cpu", "apart"),
+        (1.2, 1.0, "cpu", "apart"),
+        (1.2, 1.0, "cuda", "together"),
+    ],
+)
+def test_a_measurement_that_is_nearly_a_tie_decides_nothing(together: float, apart: float, device: str, mode: str) -> None:
+    assert decided(together, apart, device) == mode
+
+
+def test_members_with_dropout_train_apart_unless_told_otherwise(together: Run, tmp_path: Path) -> None:
+    network = {"kind": "pairformer", "width": 8, "heads": 2, "dropout": 0.1}
+    job: Any = attempt(tmp_path, Run.open(together.inputs["pack"]), members="auto", network=network, ghost={})
+    assert len(train.parts(job)) == 3
+    assert [one["mode"] for one in job.records if one["kind"] == "members"] == ["apart"]
 
 
 def test_fewer_events_than_a_batch_are_refused(together: Run, tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 A stack spares calls, which counts for small batches and on a GPU; large batches of several members fall out of a CPU's caches. Either way
 processes of one thread each work side by side on a CPU's cores: with single members, or with stacks of as many members as make one stack
 for each process. What is measured are steps of the very networks, at the first and at the greatest batch size.
+
+The two differ in the last digits, and a measurement differs from the next. So it decides only where it is plain; where it is nearly a
+tie, the kind of device does, and the same study makes the same choice each time.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -24,6 +27,17 @@ from labwright.learn import devices, schedules
 MOST_EVENTS = 16384
 """In a measured step; larger batches are measured with fewer members, then as smaller ones."""
 REPEATS = 3
+TIE = 1.25
+"""Where the slower takes less than so many times as long, the measurement does not decide."""
+
+Mode = Literal["together", "apart"]
+
+
+def decided(together: float, apart: float, device: str) -> Mode:
+    """By the seconds of both where they are plainly apart; else together on a GPU, whose calls cost most, and apart on a CPU."""
+    if max(together, apart) > TIE * min(together, apart):
+        return "together" if together < apart else "apart"
+    return "apart" if device == "cpu" else "together"
 
 
 def choose(options: TrainOptions, events: PackedEvents, least: int, members: int, threads: int, workers: int) -> dict[str, Any]:
@@ -38,7 +52,7 @@ def choose(options: TrainOptions, events: PackedEvents, least: int, members: int
         workers: processes that would work at the same time.
 
     Returns:
-        ``mode`` and the figures behind it: ``stack``, how many members would train as one, by batch size seconds for each million
+        ``mode``, whether it is as ``measured`` or was a tie, and the figures behind it: ``stack``, how many members would train as one, by batch size seconds for each million
         of events of all members, ``together`` and ``apart``, and for the whole training expected ``seconds_together`` and
         ``seconds_apart``.
     """
@@ -62,7 +76,8 @@ def choose(options: TrainOptions, events: PackedEvents, least: int, members: int
     total = [sum(least * members * table[min(table, key=lambda one: abs(one - size))][way] for size, _ in epochs) for way in range(2)]
     devices.settle(threads)
     return {
-        "mode": "together" if total[0] < total[1] else "apart",
+        "mode": decided(total[0], total[1], device.type),
+        "measured": max(total) > TIE * min(total),
         "members": members,
         "stack": stack,
         "workers": side_by_side,

@@ -83,12 +83,16 @@ def parts(job: Job[TrainOptions]) -> list[Part]:
     least = _least(job, events, models)
     most = min(options.max_members or len(models), len(models))
     mode = options.members if most > 1 else "apart"
-    if mode == "auto":
+    if mode == "auto" and getattr(options.network, "dropout", 0.0):
+        # A stack draws what it leaves out otherwise than its members would alone.
+        mode = "apart"
+        job.record("members", mode=mode, members=most)
+    elif mode == "auto":
         found = choose(options, events, least, most, job.machine.threads, job.machine.workers)
         job.record("members", **found)
         job.say(
             f"{most} members train {found['mode']}: {found['seconds_together']:.0f} s together, "
-            f"{found['seconds_apart']:.0f} s apart by a short measurement"
+            f"{found['seconds_apart']:.0f} s apart by a short measurement" + ("" if found["measured"] else ", nearly a tie")
         )
         mode = found["mode"]
         most = found["stack"]
