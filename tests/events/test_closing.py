@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from labwright.events.closing import Closed, closed, effective, tails
+from labwright.events.closing import Closed, NoModel, closed, effective, tails
 from labwright.events.load import PackedEvents, load
 from labwright.events.toy import write_toy
-from labwright.runs.errors import DataError
 from tests.events.judging import flag
 from tests.events.studies import conducted, study
 
@@ -111,7 +110,7 @@ def test_events_without_a_score_stay_out_and_an_empty_region_is_none(packed: Pac
 
 
 def test_a_ratio_that_cancels_everything_is_told(packed: PackedEvents) -> None:
-    with pytest.raises(DataError, match="three-tag data of SR"):
+    with pytest.raises(NoModel, match="three-tag data of SR"):
         closed(packed, np.full(packed.n, -1.0), "SR", (), bins=5, resamples=0, seed=3)
 
 

@@ -14,11 +14,12 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from labwright.events import calibration_page, evaluate, pages
+from labwright.events.closing import NoModel
 from labwright.events.epochs import EPOCHS, FPR, read_epochs
 from labwright.events.epochs_page import epochs_page, spaced
 from labwright.events.recipe import EvaluateOptions
 from labwright.parts.conduct import conduct
-from labwright.runs.errors import DataError, MissingError, Stopped
+from labwright.runs.errors import DataError, MissingError, Stopped, StudyError
 from labwright.runs.publish import digest
 from labwright.runs.run import Run
 from labwright.study.resolve import resolve
@@ -200,13 +201,30 @@ def test_a_stop_is_heard_between_two_curves(tmp_path: Path) -> None:
 
 def test_a_failed_closure_leaves_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> None:
-        raise DataError("nothing closes")
+        raise NoModel("nothing closes")
 
     monkeypatch.setattr(evaluate.closure, "report", fail)
     p, label = random(50)
     page = evaluate.MAKERS["closure"](job(tmp_path, EvaluateOptions()), made(p, label, classes=FVT, objective="fvt"))
     assert page.figures == {}
     assert "nothing closes" in page.sections[0]["body"]
+
+
+@pytest.mark.parametrize(("name", "told"), [("m4jj", "Did you mean 'm4j'"), ("zzzzzz", "There are")])
+def test_a_variable_that_is_not_there_is_an_error_whatever_is_drawn(study: Path, run: Run, name: str, told: str) -> None:
+    resolved = resolve([study], sets=[*PLAIN, *HOW, f"evaluate.variables=[{name}]"])
+    with pytest.raises(StudyError, match=told):
+        list(conduct(resolved, step="evaluate", chosen={"predict": run.inputs["predict"]}, quiet=True))
+
+
+def test_only_scores_that_make_no_model_excuse_a_missing_closure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise DataError("the scores are damaged")
+
+    monkeypatch.setattr(evaluate.closure, "report", fail)
+    p, label = random(50)
+    with pytest.raises(DataError, match="damaged"):
+        evaluate.MAKERS["closure"](job(tmp_path, EvaluateOptions()), made(p, label, classes=FVT, objective="fvt"))
 
 
 def test_what_would_be_evaluated_is_told_beforehand(run: Run) -> None:

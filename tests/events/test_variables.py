@@ -15,7 +15,7 @@ import vector
 from labwright.events.bind import EVENTS
 from labwright.events.histograms import Regular, Variable
 from labwright.events.variables import NAMES, Shown, available, axis, shown, variable
-from labwright.runs.errors import DataError
+from labwright.runs.errors import StudyError
 
 N = 50
 
@@ -86,13 +86,13 @@ def test_labels_have_units_and_counts_have_whole_bins(packed: Any) -> None:
         assert shown(name, values).low < shown(name, values).high
 
 
-@pytest.mark.parametrize(("name", "guess"), [("pt1", "Did you mean 'pt_1'"), ("min", "Did you mean 'mine'"), ("zzzzzz", "There are m4j")])
+@pytest.mark.parametrize(("name", "guess"), [("pt1", "Did you mean 'pt_1'"), ("min", "Did you mean 'mine'"), ("zzzzzz", "There are pt_1")])
 def test_an_unknown_variable_is_told_with_what_there_is(packed: Any, name: str, guess: str) -> None:
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(StudyError) as caught:
         variable(name, packed)
     assert guess in str(caught.value)
 
 
 def test_a_column_of_words_is_no_variable(packed: Any) -> None:
-    with pytest.raises(DataError, match="holds no numbers"):
+    with pytest.raises(StudyError, match="holds no numbers"):
         variable("kind", packed)

@@ -35,6 +35,10 @@ Real = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 
+class NoModel(DataError):
+    """FvT makes no model of four-tag data: the weights add up to nothing or less."""
+
+
 class Count(NamedTuple):
     """A class in a region."""
 
@@ -115,6 +119,10 @@ def closed(packed: PackedEvents, fvt: Real, region: str, names: Sequence[str], *
         bins: of a variable.
         resamples: of the bootstrap, for p-values and for the spread of the classifier test.
         seed: of the bootstrap and of the classifier test.
+
+    Raises:
+        NoModel: the weights add up to nothing or less.
+        StudyError: there is no such variable.
     """
     rows = _rows(packed, fvt, region)
     data, three, top = (rows.get(name, np.zeros(0, np.int64)) for name in ("d4", "d3", "t4"))
@@ -125,7 +133,7 @@ def closed(packed: PackedEvents, fvt: Real, region: str, names: Sequence[str], *
     before = weight[model]
     after = before * np.concatenate([fvt[three], np.ones(len(top))])
     if not after.sum() > 0:
-        raise DataError(f"FvT makes the three-tag data of {region} add up to {after.sum():.4g}", where="FvT", todo="Look at the training.")
+        raise NoModel(f"FvT makes the three-tag data of {region} add up to {after.sum():.4g}", where="FvT", todo="Look at the training.")
     drawn: dict[str, Drawn] = {}
     sides: dict[str, list[tuple[Side, Side]]] = {"after": [], "before": []}
     for name in dict.fromkeys([*names, FVT, *([TRUE] if TRUE in columns(packed) else [])]):

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from labwright.data.packs import Pack
-from labwright.events import calibration_page, closure, pages
+from labwright.events import calibration_page, closure, pages, variables
 from labwright.events.bind import PACK
+from labwright.events.closing import FVT, NoModel
 from labwright.events.epochs_page import epochs_page
 from labwright.events.pages import Page
 from labwright.events.plots import mark_of
@@ -20,7 +21,6 @@ from labwright.events.recipe import EvaluateOptions
 from labwright.events.scored import Scored, open_scored
 from labwright.events.scores import open_scores, pack_of
 from labwright.runs import sections
-from labwright.runs.errors import DataError
 from labwright.runs.publish import write_json
 from labwright.runs.run import Run
 from labwright.study.step import Figures, Job, Part
@@ -32,7 +32,7 @@ Make = Callable[[Job[EvaluateOptions], Scored], Page]
 def _closed(job: Job[EvaluateOptions], scored: Scored) -> Page:
     try:
         figures, made = closure.report(job, scored.packed, scored.scores)
-    except DataError as error:
+    except NoModel as error:
         # Scores that close nothing are scores all the same: the rest of the page tells why.
         job.say(f"no closure: {error}")
         return Page({}, [sections.text("FvT closure", f"There is none: {error}")], {})
@@ -56,7 +56,10 @@ def preview(options: EvaluateOptions, inputs: Mapping[str, Run]) -> list[str]:
 
 
 def parts(job: Job[EvaluateOptions]) -> list[Part]:
-    objective = open_scores(scores_run(job.inputs)).objective
+    run = scores_run(job.inputs)
+    objective = open_scores(run).objective
+    # Whether or not they are drawn: a slip of the pen is no reason to leave something out in silence.
+    variables.require((name for name in job.options.variables if name != FVT), pack_of(run).folder)
     return [Part(name) for name in MAKERS if name != "closure" or objective == "fvt"]
 
 

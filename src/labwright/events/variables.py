@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from labwright.events.bind import EVENTS
@@ -14,7 +16,7 @@ from labwright.events.four_vectors import Real, cartesian, delta_r, mass
 from labwright.events.histograms import Axis, Regular, Variable
 from labwright.events.load import PackedEvents
 from labwright.events.table import ETA, MASS, PT, SELECTED
-from labwright.runs.errors import DataError
+from labwright.runs.errors import StudyError
 from labwright.study.messages import listed, nearest
 
 COLUMN_RANGE = (0.005, 0.995)
@@ -120,23 +122,36 @@ def variable(name: str, packed: PackedEvents) -> Real:
     """The values of a variable, float64 (N,): one of ``NAMES`` or any column of the pack; NaN where an event has none.
 
     Raises:
-        DataError: there is none of that name, or it holds no numbers.
+        StudyError: there is none of that name, or it holds no numbers.
     """
     known = _KNOWN.get(name)
     if known is not None and known.values is not None:
         return known.values(packed)
-    there = columns(packed)
-    if name not in there:
-        near = nearest(name, [*NAMES, *there])
-        raise DataError(
-            f"there is no variable {name!r}",
-            where="evaluate.variables",
-            todo=f"Did you mean {near!r}?" if near else f"There are {listed([*NAMES, *there], 80)}.",
-        )
-    try:
-        return packed.column(name).astype(np.float64)
-    except ValueError as error:
-        raise DataError(f"the column {name!r} holds no numbers", where="evaluate.variables", todo="Name another.") from error
+    require([name], packed.folder)
+    return packed.column(name).astype(np.float64)
+
+
+def require(names: Iterable[str], folder: Path) -> None:
+    """Each of these is a variable of the pack in this run folder; a look at its table's head, before anything is read.
+
+    Raises:
+        StudyError: there is none of that name, or it holds no numbers.
+    """
+    table = _table(folder)
+    for name in names:
+        if (known := _KNOWN.get(name)) is not None and known.values is not None:
+            continue
+        if name not in table.names:
+            there = [*(one for one, known in _KNOWN.items() if known.values is not None), *table.names]
+            near = nearest(name, there)
+            raise StudyError(
+                f"there is no variable {name!r}",
+                where="evaluate.variables",
+                todo=f"Did you mean {near!r}?" if near else f"There are {listed(there, 80)}.",
+            )
+        kind = table.field(name).type
+        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
+            raise StudyError(f"the column {name!r} holds no numbers", where="evaluate.variables", todo="Name another.")
 
 
 def shown(name: str, values: Real) -> Shown:
@@ -157,7 +172,7 @@ def axis(one: Shown, bins: int) -> Axis:
 
 def columns(packed: PackedEvents) -> list[str]:
     """Names of the columns of ``events.parquet``."""
-    found: list[str] = parquet.read_schema(packed.folder / "output" / EVENTS).names
+    found: list[str] = _table(packed.folder).names
     return found
 
 
@@ -165,3 +180,7 @@ def available(packed: PackedEvents) -> list[str]:
     """Those of ``NAMES`` that the pack has."""
     there = set(columns(packed))
     return [name for name, known in _KNOWN.items() if known.values is not None or name in there]
+
+
+def _table(folder: Path) -> pa.Schema:
+    return parquet.read_schema(folder / "output" / EVENTS)
