@@ -19,6 +19,7 @@ from labwright.data.findings import Finding
 from labwright.events import preview as source_preview
 from labwright.events.bind import Bound, bind
 from labwright.events.classes import assigned
+from labwright.events.columns import b_tag_findings, look, refuse_absent
 from labwright.events.files import opened
 from labwright.events.findings import BadFile, finding
 from labwright.events.pieces import Pieces, write_piece
@@ -60,7 +61,9 @@ def preview(options: PackOptions, inputs: Mapping[str, Run]) -> list[str]:
 
 
 def parts(job: Job[PackOptions]) -> list[Part]:
-    found = chunks(_listing(job), job.options.read_events)
+    listed = _listing(job)
+    refuse_absent(listed, job.options)
+    found = chunks(listed, job.options.read_events)
     return [
         Part("-".join(f"{number:0{width}d}" for number, width in zip(chunk, (5, 12, 12), strict=True)), cost=_rows(chunk))
         for chunk in found
@@ -72,13 +75,14 @@ def work(job: Job[PackOptions], part: Part) -> Figures:
     listed, options = _listing(job), job.options
     chunk = _chunk(part.id)
     file = listed.files[chunk.file]
-    done: dict[str, Any] = {"events": 0, "overfull": 0, "clashes": [], "uuid": ""}
+    done: dict[str, Any] = {"events": 0, "overfull": 0, "clashes": [], "uuid": "", "b_tag": ""}
     try:
         with job.stage("pack"):
             _record_sources(job, listed, chunk)
             if not chunk.start:
                 with opened(file.address, file.tree) as tree:
                     done["uuid"] = tree.uuid
+                done["b_tag"] = look(listed, chunk.file, options.source).b_tag
             table, ancillary = _with_ancillary(marked(read(listed, chunk, options.source), options.regions), options.ancillary)
             found = assigned(table, [one.tags for one in listed.files], options.classes)
     except BadFile as bad:
@@ -107,7 +111,8 @@ def finish(job: Job[PackOptions]) -> Figures:
         listed, results = _listing(job), job.results()
         # Names of parts sort by file and row.
         there = [name for name in sorted(results) if results[name]["events"]]
-        told = [*listed.findings, *_clash_findings(results)]
+        b_tags = {chunk.file: result["b_tag"] for name, result in results.items() if not (chunk := _chunk(name)).start}
+        told = [*listed.findings, *b_tag_findings(listed, b_tags, job.options.source), *_clash_findings(results)]
         if not there:
             raise _nothing_left(job, told)
         files = [_file(results, number, file) for number, file in enumerate(listed.files)]
