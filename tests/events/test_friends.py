@@ -215,6 +215,36 @@ def test_rows_that_are_missing_or_given_twice_or_of_another_file(
     assert says in str(caught.value)
 
 
+def of_two(tmp_path: Path) -> SourceOptions:
+    """The file with its friend, and another friend whose columns have the same names and twice the values."""
+    options = study(tmp_path)
+    columns = {"FvT": 2 * SCORES, "FvT_std": SCORES, "bdt": SCORES}
+    piece_ = piece(tmp_path / "other", "all.root", 0, ROWS, columns)
+    (tmp_path / "other" / "friend.json").write_text(json.dumps(described("FvT", list(columns), [(file_of(tmp_path / "a.root"), [piece_])])))
+    specs = ("friends/friend.json@@FvT", "other/friend.json")
+    group = options.groups[1].model_copy(update={"friends": specs})
+    return options.model_copy(update={"groups": (options.groups[0], group)})
+
+
+def test_a_column_of_two_friends_is_taken_from_neither_and_told(tmp_path: Path) -> None:
+    options = of_two(tmp_path)
+    (found,) = listing(options).findings
+    assert (found.code, found.severity) == ("EVT024", "note")
+    assert found.place == "friends/friend.json@@FvT and other/friend.json"
+    assert found.text == "both have FvT and FvT_std, taken from none of them"
+    extra = read(options).extra
+    assert not {"FvT", "FvT_std"} & set(extra)
+    np.testing.assert_array_equal(extra["bdt"], SCORES)
+
+
+def test_where_the_study_names_it_or_it_has_a_meaning_it_is_an_error(tmp_path: Path) -> None:
+    options = of_two(tmp_path).model_copy(update={"columns": {"ratio": "FvT"}})
+    (found,) = listing(options).findings
+    assert (found.code, found.severity) == ("EVT024", "error")
+    with pytest.raises(BadFile, match="no column 'FvT', which the study names for ratio"):
+        read(options)
+
+
 def test_a_friend_that_goes_with_no_file_is_told(tmp_path: Path) -> None:
     options = study(tmp_path)
     groups = [options.groups[0].model_dump(), {"tags": "label:dada", "friends": ["friends/friend.json@@FvT"]}]

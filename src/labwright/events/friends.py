@@ -10,7 +10,7 @@ rows. Paths of pieces start from the document's folder. One document may hold se
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -117,14 +117,16 @@ class Joined(NamedTuple):
     tree: Tree
     pieces: Mapping[str, tuple[Piece, ...]]
     """By column of a friend."""
+    unclear: frozenset[str] = frozenset()
+    """Columns that several friends have, and which count as absent."""
 
     @property
     def names(self) -> list[str]:
-        return list(dict.fromkeys([*self.tree.names, *self.pieces]))
+        return [name for name in dict.fromkeys([*self.tree.names, *self.pieces]) if name not in self.unclear]
 
     def scalars(self) -> list[str]:
         """The columns with one number an event; those of the friends as their first files have them."""
-        found = self.tree.scalars() - self.pieces.keys()
+        found = self.tree.scalars() - self.pieces.keys() - self.unclear
         for pieces in dict.fromkeys(self.pieces.values()):
             with opened(pieces[0].address, pieces[0].tree) as first:
                 found |= {name for name in first.scalars() if self.pieces.get(name) == pieces}
@@ -144,7 +146,18 @@ class Joined(NamedTuple):
 def joined(tree: Tree, friends: Sequence[Friend]) -> Joined:
     """The tree with its friends, whose rows were checked; raises as ``Friend.pieces``."""
     found = {friend: friend.pieces(tree) for friend in friends}
-    return Joined(tree, {name: pieces for friend, pieces in found.items() if pieces for name in friend.branches})
+    unclear = frozenset(shared(friends))
+    columns = {name: pieces for friend, pieces in found.items() if pieces for name in friend.branches if name not in unclear}
+    return Joined(tree, columns, unclear)
+
+
+def shared(friends: Iterable[Friend]) -> dict[str, tuple[str, ...]]:
+    """Columns that several friends of a file have, each with those friends: nothing tells whose is meant."""
+    owners: dict[str, list[str]] = {}
+    for friend in friends:
+        for name in dict.fromkeys(friend.branches):
+            owners.setdefault(name, []).append(friend.spec)
+    return {name: tuple(specs) for name, specs in owners.items() if len(specs) > 1}
 
 
 def load(spec: str, base: Path) -> Friend:

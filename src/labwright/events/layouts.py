@@ -146,6 +146,14 @@ def match(options: SourceOptions, names: Sequence[str], scalars: Callable[[], Se
     return Found(jets, others, events, further)
 
 
+def known(options: SourceOptions) -> frozenset[str]:
+    """The names of all columns that mean something by themselves, or that the study names."""
+    layout = LAYOUTS[options.kind]
+    of_kind = [layout.jets, layout.others, layout.events, EVENT_NAMES, FLAG_NAMES, FURTHER_NAMES]
+    given = [*options.columns.values(), options.jets.b_tag, options.jets.b_regression]
+    return frozenset(name for names in of_kind for one in names.values() for name in one) | frozenset(filter(None, given))
+
+
 def _absent(what: str, wanted: str, names: Sequence[str], where: str) -> BadFile:
     near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
     return BadFile(

@@ -17,13 +17,14 @@ from labwright.events.addresses import document, matching, placed, size
 from labwright.events.compose import Place, composed
 from labwright.events.files import opened
 from labwright.events.findings import BadFile, finding
-from labwright.events.friends import Friend, joined, load
-from labwright.events.layouts import LAYOUTS, match
+from labwright.events.friends import Friend, joined, load, shared
+from labwright.events.layouts import LAYOUTS, known, match
 from labwright.events.source_options import GroupOptions, SourceOptions
 from labwright.events.table import EventTable
 from labwright.runs import grid_proxy
 from labwright.runs.errors import DataError, MissingError
 from labwright.runs.remote import is_remote
+from labwright.study.messages import listed
 from labwright.study.step import RawFile
 
 
@@ -125,6 +126,7 @@ def listing(options: SourceOptions) -> Listing:
     )
     unused = [group for group in options.groups if group.friends and not any(applies(group.tags, file.tags) for file in files)]
     found = [finding("EVT001", group.tags, f"no file has all of these tags: {', '.join(group.friends)} unused") for group in unused]
+    found += _shared_columns(files, friends, options)
     documents = [
         *(
             _meaning(Path(placed(spec.partition("@@")[0], base)), spec, [names[address] for address in addresses])
@@ -204,6 +206,19 @@ def _entry_list(spec: str, base: Path) -> list[str]:
             "this is not a list of files", where=spec, todo="Give the keys that lead to the list: file.yml@@datasets.data.files."
         )
     return [placed(entry, base) for entry in entries]
+
+
+def _shared_columns(files: Sequence[SourceFile], friends: Mapping[str, Friend], options: SourceOptions) -> list[Finding]:
+    """Columns that several friends of a file have (EVT024); a note where they mean nothing by themselves."""
+    told: dict[tuple[str, ...], dict[str, None]] = {}
+    for specs in dict.fromkeys(file.friends for file in files):
+        for name, owners in shared([friends[spec] for spec in specs]).items():
+            told.setdefault(owners, {})[name] = None
+    found = []
+    for owners, names in told.items():
+        one = finding("EVT024", listed(owners), f"{'both' if len(owners) == 2 else 'all'} have {listed(names, 8)}, taken from none of them")
+        found.append(one if names.keys() & known(options) else one._replace(severity="note"))
+    return found
 
 
 def _friend_document(friend: Friend, name: str, groups: Sequence[GroupOptions]) -> RawFile:
