@@ -12,6 +12,7 @@ import torch
 from labwright.events import train
 from labwright.events.epochs import EPOCHS, read_epochs
 from labwright.events.folds import members
+from labwright.events.groups import members_of
 from labwright.events.history import BEST, read_best
 from labwright.events.load import load
 from labwright.events.models import Which, load_models
@@ -173,7 +174,7 @@ def test_members_are_split_where_memory_is_short(study: Path, together: Run, tmp
     job: Any = attempt(tmp_path, Run.open(together.inputs["pack"]), max_members=2)
     found = train.parts(job)
     assert [(part.id, part.cost) for part in found] == [("members-0-2", 2), (members(TrainOptions())[2].name, 1)]
-    assert [one.fold for part in found for one in train.members_of(job.options, part.id)] == [0, 1, 2]
+    assert [one.fold for part in found for one in members_of(job.options, part.id)] == [0, 1, 2]
 
 
 def test_the_choice_between_together_and_apart_is_measured_and_recorded(together: Run, tmp_path: Path) -> None:

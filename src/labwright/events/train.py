@@ -7,40 +7,40 @@ listed, and does not change what is learnt.
 from __future__ import annotations
 
 import copy
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
-from labwright.events import rates
+from labwright.events import groups, origins, rates
 from labwright.events.classes import NONE
 from labwright.events.epochs import EPOCHS, write_epochs
 from labwright.events.findings import CATALOGUE
 from labwright.events.folds import Member, members, prove
+from labwright.events.groups import members_of, part_of
 from labwright.events.history import BEST, METRICS, History, chosen, ended, read_best, values_of
 from labwright.events.load import PackedEvents, load
 from labwright.events.members import PREFIX, row
-from labwright.events.models import Which, description, load_models, model_files, model_folder, write_models
+from labwright.events.models import Which, description, write_models
 from labwright.events.modes import choose
 from labwright.events.recipe import TrainOptions
 from labwright.events.rows import rows_of, usable
 from labwright.events.task import EventsTask
 from labwright.learn import tensors
+from labwright.learn.checkpoints import Checkpoints
 from labwright.learn.loop import fit
 from labwright.learn.model import MODEL, find_checkpoint, weights_at
 from labwright.learn.report import training_sections, write_metrics
-from labwright.learn.resume import origin_files
 from labwright.runs import sections
-from labwright.runs.errors import DataError, MissingError
+from labwright.runs.errors import DataError
 from labwright.runs.publish import write_json
 from labwright.runs.run import Run
 from labwright.study.step import Figures, Job, Machine, Part, RawFile
 
-GROUP = "members-"
-"""Before first and last + 1 in the id of a part with several members."""
 SHARED = ("epochs", "precision", "device", "threads")
 
 
@@ -52,10 +52,7 @@ def _events(folder: Path) -> PackedEvents:
 
 def sources(options: TrainOptions) -> Iterable[RawFile]:
     """The files of weights or of a training to go on from."""
-    if options.start_from is not None:
-        return model_files(options.start_from)
-    models = members(options)
-    return origin_files(options, _part(models, 0, len(models)))
+    return origins.files(options, members(options))
 
 
 def preview(options: TrainOptions, inputs: Mapping[str, Run]) -> list[str]:
@@ -97,7 +94,7 @@ def parts(job: Job[TrainOptions]) -> list[Part]:
         mode = found["mode"]
         most = found["stack"]
     size = most if mode == "together" else 1
-    return [_part(models, start, min(start + size, len(models))) for start in range(0, len(models), size)]
+    return [part_of(models, start, min(start + size, len(models))) for start in range(0, len(models), size)]
 
 
 def _least(job: Job[TrainOptions], events: PackedEvents, models: Sequence[Member]) -> int:
@@ -117,27 +114,6 @@ def _least(job: Job[TrainOptions], events: PackedEvents, models: Sequence[Member
     return least
 
 
-def _part(models: Sequence[Member], start: int, stop: int) -> Part:
-    return Part(models[start].name if stop - start == 1 else f"{GROUP}{start}-{stop}", cost=stop - start)
-
-
-def members_of(options: TrainOptions, part: str) -> list[Member]:
-    """The members that train in a part, by its id."""
-    models = members(options)
-    if not part.startswith(GROUP):
-        return [one for one in models if one.name == part]
-    start, stop = map(int, part.removeprefix(GROUP).split("-"))
-    return models[start:stop]
-
-
-def _size(part: str) -> int:
-    """How many members a part has, by its id."""
-    if not part.startswith(GROUP):
-        return 1
-    start, stop = map(int, part.removeprefix(GROUP).split("-"))
-    return stop - start
-
-
 def work(job: Job[TrainOptions], part: Part) -> Figures:
     """Train the members of a part."""
     options: TrainOptions = job.options
@@ -148,31 +124,19 @@ def work(job: Job[TrainOptions], part: Part) -> Figures:
         # Parts work side by side, and there are more of them than of cores, or nearly.
         job = copy.copy(job)
         job.machine = Machine(threads=1, workers=job.machine.workers)
-    task = EventsTask(job, events, rows, models, part, _start(options, models))
     # What is done by member is none of the loop's business; the last stage is epochs like others.
-    own = {
+    own: dict[str, Any] = {
         "clip_norm": None,
         "start_from": None,
         "epochs": options.epochs + options.finetune.epochs,
         "stop": options.stop.model_copy(update={"patience": None}),
     }
-    return fit(task, options.model_copy(update=own), job, part)
-
-
-def _start(options: TrainOptions, models: Sequence[Member]) -> dict[str, nn.Module] | None:
-    """The best networks of the training to start from, each for its member: another's may have seen what this one is judged on."""
-    if options.start_from is None:
-        return None
-    found = load_models(model_folder(options.start_from))
-    networks = {one.name: network for one, network in zip(found.members, found.networks, strict=True)}
-    missing = [one for one in models if one not in found.members]
-    if missing:
-        raise MissingError(
-            f"the training to start from has no {missing[0].name} of the same folds",
-            where=str(options.start_from),
-            todo=f"Take its folds and its folds.seed; it has {', '.join(networks)}.",
-        )
-    return networks
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = job.checkpoints(part)
+        if options.continue_from is not None and Checkpoints(folder).newest(lambda _: None) is None:
+            own["continue_from"] = origins.gather(options, models, job.inputs["pack"], folder, Path(scratch))
+        task = EventsTask(job, events, rows, models, part, origins.networks(options, models, events))
+        return fit(task, options.model_copy(update=own), job, part)
 
 
 def finish(job: Job[TrainOptions]) -> Figures:
@@ -231,7 +195,7 @@ def _figures(results: Mapping[str, Mapping[str, Any]], table: Sequence[Mapping[s
     A part's own joules count all that its process has used so far, also for parts before it.
     """
     first = next(iter(results.values()))
-    together = {part: _size(part) for part in results}
+    together = {part: groups.size(part) for part in results}
     joules = [row["joules"] for row in energy if row["joules"] is not None]
     known = {name: [one[name] for one in table if one[name] is not None] for name in ("best_loss", "best_auc")}
     return {
