@@ -11,8 +11,9 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from labwright.events import plots
-from labwright.events.plots import Counts, Curve
+from labwright.events import plots, stacks
+from labwright.events.plots import Curve
+from labwright.events.stacks import Counts
 from tests.learn.fake import FakeJob
 
 EDGES = np.linspace(200, 900, 8)
@@ -21,7 +22,7 @@ SUM = np.array([50.0, 40, 30, 20, 10, 5, 0])
 
 def stack(**options: Any) -> Figure:
     parts = {"top pairs": Counts(0.2 * SUM, 0.04 * SUM), "multijets": Counts(0.8 * SUM, 0.64 * SUM)}
-    return plots.stacked(
+    return stacks.stacked(
         EDGES,
         parts,
         ("data", Counts(1.1 * SUM, SUM)),
@@ -98,7 +99,7 @@ def test_a_stack_shows_its_sum_the_points_and_their_ratio() -> None:
 def test_a_stack_of_nothing_is_drawn() -> None:
     none = Counts(np.zeros(7), np.zeros(7))
     for log_y in (False, True):
-        assert plots.stacked(EDGES, {"nothing": none}, ("data", none), title="Nothing", x="x", log_y=log_y).axes
+        assert stacks.stacked(EDGES, {"nothing": none}, ("data", none), title="Nothing", x="x", log_y=log_y).axes
 
 
 def test_numbers_in_a_heat_map_can_be_read_on_their_colour() -> None:

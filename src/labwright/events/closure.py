@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from labwright.events import plots
+from labwright.events import plots, stacks
 from labwright.events.closing import FVT, SIGNAL, Closed, Drawn, against_truth, closed
 from labwright.events.histograms import Histogram
 from labwright.events.load import PackedEvents
-from labwright.events.plots import Counts, Curve
+from labwright.events.plots import Curve
 from labwright.events.recipe import EvaluateOptions
 from labwright.events.scores import Scores
+from labwright.events.stacks import Counts
 from labwright.events.truth import Grade
 from labwright.runs import sections
 from labwright.study.step import Figures, Job
@@ -168,7 +169,7 @@ def _stack(one: Closed, drawn: Drawn, note: str, mark: str) -> Figure:
     edges = drawn.axis.edges
     width = (edges[-1] - edges[0]) / drawn.axis.bins
     unit = f" {drawn.shown.unit}" if drawn.shown.unit else ""
-    return plots.stacked(
+    return stacks.stacked(
         edges,
         {name: _counted(part) for name, part in (parts | {"FvT × 3-tag data": drawn.three}).items()},
         ("4-tag data", _counted(drawn.data)),
