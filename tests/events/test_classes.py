@@ -225,3 +225,10 @@ def test_the_sum_after_the_norm_is_the_norm_or_an_error(weights: list[float], no
     else:
         assert after.sum() == pytest.approx(norm, rel=1e-6)
         assert np.array_equal(np.sign(after), np.sign(weights))
+
+
+def test_a_class_of_positive_weights_has_a_negative_share_of_plain_zero() -> None:
+    of = classes(a={})
+    found, weight, _ = scaled(table([0, 0]), of)
+    (told,) = figures(found.label, found.fate, found.weight, weight, of)
+    assert str(told.negative_share) == "0.0"

@@ -162,7 +162,7 @@ def figures(
                 negative=int(np.count_nonzero(negative)),
                 raw_sum=float(before.sum()),
                 raw_absolute=absolute,
-                negative_share=float(-before[negative].sum() / absolute) if absolute else 0.0,
+                negative_share=float(np.abs(before[negative]).sum() / absolute) if absolute else 0.0,
                 sum=float(after.sum()),
                 effective=float(after.sum() ** 2 / squares) if squares else 0.0,
                 heavy=int(np.count_nonzero(mine & (fate == HEAVY))),
