@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from labwright.events import train
 from labwright.events.folds import members
+from labwright.events.history import BEST, read_best
 from labwright.events.recipe import TrainOptions
 from labwright.learn.checkpoints import Checkpoints
 from labwright.learn.tensors import read
@@ -75,6 +76,49 @@ def test_validation_is_as_often_as_asked(plain: FakeJob, pack: Run, tmp_path: Pa
     assert validated(job) == times
     first, second = weights(plain), weights(job)
     assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
+
+
+def test_a_training_ends_after_so_many_steps(pack: Run, tmp_path: Path) -> None:
+    job = trained(tmp_path, pack, max_steps=5)
+    assert Checkpoints(job.checkpoints(PART)).steps()[-1] == 5
+    assert validated(job) == 1
+
+
+def test_a_training_ends_when_the_energy_is_used(pack: Run, tmp_path: Path) -> None:
+    used = iter(range(10_000))
+    job: Any = FakeJob(tmp_path, joules=lambda: float(next(used)))
+    job.options = TrainOptions.model_validate({**SMALL, "members": "apart", "stop": {"joules": 20.0}})
+    job.inputs = {"pack": pack}
+    assert train.work(job, PART)["ended"] == "joules"
+
+
+def test_validation_can_take_a_part_of_the_events(plain: FakeJob, pack: Run, tmp_path: Path) -> None:
+    few = trained(tmp_path, pack, validate={"max_items": 100})
+    losses = [
+        [one["values"]["loss"] for one in job.records if one["kind"] == "metric" and one["phase"] == "validate"] for job in (plain, few)
+    ]
+    assert len(losses[0]) == len(losses[1])
+    assert losses[0] != losses[1]
+    first, second = weights(plain), weights(few)
+    assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
+
+
+def test_the_average_is_what_is_validated_and_kept(plain: FakeJob, pack: Run, tmp_path: Path) -> None:
+    averaged = trained(tmp_path, pack, ema=0.9)
+    live, kept = weights(averaged), read_best(averaged.checkpoints(PART) / BEST).best
+    newest = Checkpoints(averaged.checkpoints(PART)).newest(print)
+    assert newest is not None
+    average = read(newest / "ema.safetensors")
+    first = weights(plain)
+    assert all(torch.equal(tensor, first[name]) for name, tensor in live.items())
+    assert not torch.equal(average["network.classify.weight"], live["network.classify.weight"])
+    assert not torch.equal(kept["classify.weight"], read_best(plain.checkpoints(PART) / BEST).best["classify.weight"])
+
+
+def test_a_batch_in_pieces_trains_as_a_whole_one(pack: Run, tmp_path: Path) -> None:
+    # With running statistics, as ghost batches see the pieces.
+    ways = [weights(trained(tmp_path / str(count), pack, ghost={"batches": 0}, accumulate=count, epochs=1)) for count in (1, 3)]
+    torch.testing.assert_close(ways[0]["network.classify.weight"], ways[1]["network.classify.weight"], rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("offsets", ["0-2", "0 2 4", "0-2 4-6 8"])
