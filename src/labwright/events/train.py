@@ -27,6 +27,7 @@ from labwright.events.load import PackedEvents, load
 from labwright.events.members import PREFIX, row
 from labwright.events.models import Which, description, write_models
 from labwright.events.modes import choose
+from labwright.events.network_options import PairformerOptions
 from labwright.events.recipe import TrainOptions
 from labwright.events.rows import rows_of, usable
 from labwright.events.task import EventsTask
@@ -80,7 +81,7 @@ def parts(job: Job[TrainOptions]) -> list[Part]:
     least = _least(job, events, models)
     most = min(options.max_members or len(models), len(models))
     mode = options.members if most > 1 else "apart"
-    if mode == "auto" and getattr(options.network, "dropout", 0.0):
+    if mode == "auto" and isinstance(options.network, PairformerOptions) and options.network.dropout:
         # A stack draws what it leaves out otherwise than its members would alone.
         mode = "apart"
         job.record("members", mode=mode, members=most)
