@@ -96,6 +96,29 @@ def test_a_stack_shows_its_sum_the_points_and_their_ratio() -> None:
     assert above.get_ylim()[1] > 1.1 * SUM.max()
 
 
+@pytest.mark.parametrize("log_y", [False, True])
+def test_nothing_of_a_stack_is_cut_off(log_y: bool) -> None:
+    """Points far above the sum with their errors, an outline further above, and one below all else."""
+    outlines = {"above": Counts(9 * SUM, SUM), "below": Counts(np.full(7, 0.01), SUM)}
+    data = Counts(np.where(np.arange(7) == 2, 6 * SUM, SUM), 100 * SUM)
+    above, _ = stacks.stacked(EDGES, {"sum": Counts(SUM, SUM)}, ("data", data), title="t", x="x", outlines=outlines, log_y=log_y).axes
+    low, high = above.get_ylim()
+    assert low <= 0.01
+    assert high > max(9 * SUM.max(), (data.values + np.sqrt(data.variances)).max())
+
+
+def test_ratios_beyond_the_axis_are_marked() -> None:
+    ratio = np.array([1.0, 1.6, 0.3, 1.2, 7.0, 1.0, 1.0])
+    figure = stacks.stacked(EDGES, {"sum": Counts(SUM, SUM)}, ("data", Counts(ratio * SUM, SUM)), title="t", x="x")
+    below = figure.axes[1]
+    marked = {line.get_marker(): line.get_data() for line in below.lines if line.get_marker() in ("^", "v")}
+    centres = (EDGES[1:] + EDGES[:-1]) / 2
+    assert marked["^"][0].tolist() == centres[[1, 4]].tolist()
+    assert set(marked["^"][1]) == {below.get_ylim()[1]}
+    assert marked["v"][0].tolist() == centres[[2]].tolist()
+    assert set(marked["v"][1]) == {below.get_ylim()[0]}
+
+
 def test_a_stack_of_nothing_is_drawn() -> None:
     none = Counts(np.zeros(7), np.zeros(7))
     for log_y in (False, True):

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import matplotlib
 import mplhep
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
@@ -84,6 +85,7 @@ def stacked(
         dots: dict[str, Any] = {"fmt": "o", "color": "black", "markersize": 4.5, "linewidth": 1.2}
         above.errorbar(centres, one.values, error, label=name, **dots)
         below.errorbar(centres, one.values / safe, error / safe, **dots)
+        _beyond(below, centres, one.values / safe)
     below.axhline(1.0, color=GREY, linewidth=1.0)
     below.set_ylim(*_RATIO_LIMITS)
     below.yaxis.set_major_locator(MaxNLocator(4, prune="both"))
@@ -92,13 +94,22 @@ def stacked(
     below.set_ylabel("ratio to sum", loc="center", fontsize="small")
     above.tick_params(labelbottom=False)
     above.set_ylabel(y)
-    highest = float(np.max(total.values, initial=0.0))
-    if highest > 0:
+    drawn = [total.values, total.values + sigma, *(one.values for one in (outlines or {}).values())]
+    drawn += [points[1].values, points[1].values + np.sqrt(points[1].variances)] if points is not None else []
+    values = np.concatenate(drawn)
+    if (highest := float(np.max(values, initial=0.0))) > 0:
         above.set_yscale("log" if log_y else "linear")
-        least = float(np.min(total.values[total.values > 0]))
-        above.set_ylim((0.3 * least, 30 * highest) if log_y else (0.0, 1.45 * highest))
+        above.set_ylim((0.3 * float(values[values > 0].min()), 30 * highest) if log_y else (0.0, 1.45 * highest))
     finish(above, title, mark, notes)
     return figure
+
+
+def _beyond(axes: Axes, centres: Real, ratio: Real) -> None:
+    """Arrows at the edge where a ratio lies beyond it."""
+    low, high = _RATIO_LIMITS
+    for where, edge, marker in ((ratio > high, high, "^"), (ratio < low, low, "v")):
+        if where.any():
+            axes.plot(centres[where], np.full(np.count_nonzero(where), edge), marker, color="black", markersize=7, clip_on=False, zorder=5)
 
 
 def _ended(values: Real) -> Real:
