@@ -17,6 +17,7 @@ from labwright.events.classes import NONE
 from labwright.events.load import PackedEvents, load
 from labwright.events.recipe import EvaluateOptions
 from labwright.events.toy import write_toy
+from labwright.events.truth import graded
 from tests.events.studies import conducted
 from tests.events.test_closing import toy_study
 from tests.learn.fake import FakeJob
@@ -81,6 +82,22 @@ def test_a_region_is_told_in_figures_tables_and_plots(packed: PackedEvents, tmp_
     assert {path.name for path in (output / "plots").iterdir()} == {Path(name).name for name in shown}
     (table,) = [one for one in sections if one["title"] == "Signal region: χ² by variable"]
     assert [row[0] for row in table["rows"]] == ["four-jet mass [GeV]", "FvT", "known ratio"]
+
+
+def test_the_known_ratio_fills_the_axis_and_the_legend_hides_no_error() -> None:
+    random = np.random.default_rng(2)
+    known = random.uniform(0.8, 1.2, 2000)
+    figure = closure._truth(graded(known * random.normal(1, 1.5, 2000), known, np.ones(2000)), "FvT", "TOY")
+    (axes,) = figure.axes
+    low, high = axes.get_xlim()
+    assert 0.5 < low < 0.85
+    assert 1.15 < high < 1.5
+    figure.canvas.draw()
+    box = axes.get_legend().get_window_extent()
+    ends = np.concatenate([segments for one in axes.collections for segments in one.get_segments()])
+    inside = axes.transData.transform(ends)
+    assert len(inside) == 20
+    assert not np.any((inside[:, 0] > box.x0) & (inside[:, 0] < box.x1) & (inside[:, 1] > box.y0))
 
 
 def test_events_without_a_score_are_counted(packed: PackedEvents, tmp_path: Path) -> None:

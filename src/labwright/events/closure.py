@@ -185,7 +185,9 @@ def _stack(one: Closed, drawn: Drawn, note: str, mark: str) -> Figure:
 def _truth(grade: Grade, title: str, mark: str) -> Figure:
     known, found, spread = (np.array([getattr(one, name) for one in grade.bins]) for name in ("known", "found", "spread"))
     spread = spread * known
-    ends = (0.0, 1.1 * float(max(known.max(), (found + spread).max())))
+    ends = np.array([known.min(), known.max()])
+    margin = 0.1 * float(known.max())
+    reach = float(max(known.max(), (found + spread).max()))
     return plots.lines(
         {
             "FvT = known ratio": Curve(ends, ends, look="reference"),
@@ -195,8 +197,9 @@ def _truth(grade: Grade, title: str, mark: str) -> Figure:
         x="known ratio",
         y="FvT",
         mark=mark,
-        x_limits=ends,
-        y_limits=ends,
+        x_limits=(max(0.0, float(ends[0]) - margin), float(ends[1]) + margin),
+        # Room for the legend above all that is drawn.
+        y_limits=(min(0.0, float((found - spread).min())), 1.5 * reach),
         notes=[f"bias {grade.bias:+.1%}, error {grade.rms:.1%} (constant: {grade.constant:.1%})"],
     )
 
