@@ -23,7 +23,7 @@ class GroupOptions(Options):
     """Lists of files in YAML or JSON: `datasets.yml@@datasets.TTToHadronic.UL18.picoAOD.files`."""
     friends: tuple[str, ...] = option((), effect=False)
     """Friend trees that hold further columns of the same rows: a document, `friend.json@@HCR_input`, or the run of predict or merge that
-    wrote one."""
+    wrote one. What it holds counts with the raw files, wherever it lies."""
 
 
 class JetsOptions(Options):
