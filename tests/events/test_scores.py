@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from labwright.events.folds import Folding, Member
-from labwright.events.scores import COUNT, LEAST, Means, base_columns, columns, decide, derive, open_scores
+from labwright.events.means import Means
+from labwright.events.scores import COUNT, LEAST, base_columns, columns, decide, derive, open_scores
 from labwright.runs.errors import DataError, MissingError, StudyError
 from labwright.runs.run import Run
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from labwright.events.folds import Member, scored
 from labwright.events.identity import Identity
+from labwright.events.means import Means
 from labwright.events.models import Models
-from labwright.events.scores import Means
 from labwright.learn import devices
 from labwright.runs.errors import DataError, StudyError
 

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from labwright.events import score_files
 from labwright.events.findings import BadFile
+from labwright.events.means import Means
 from labwright.events.recipe import MergeOptions
-from labwright.events.scores import COUNT, DESCRIPTION, MEMBERS, Means, Scores, base_columns, columns, pack_of
+from labwright.events.scores import COUNT, DESCRIPTION, MEMBERS, Scores, base_columns, columns, pack_of
 from labwright.events.union import Union, objections, union
 from labwright.runs import sections
 from labwright.runs.errors import StudyError

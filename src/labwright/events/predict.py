@@ -22,10 +22,11 @@ from labwright.events.files import opened
 from labwright.events.findings import BadFile
 from labwright.events.folds import RULES, prove, scored
 from labwright.events.identity import Identity
+from labwright.events.means import Means
 from labwright.events.models import Models, Which, load_models, model_files, model_folder
 from labwright.events.recipe import PredictOptions
 from labwright.events.score_files import Blocks
-from labwright.events.scores import COUNT, DESCRIPTION, Means, base_columns, columns
+from labwright.events.scores import COUNT, DESCRIPTION, base_columns, columns
 from labwright.learn.devices import inference
 from labwright.learn.model import MODEL, read_model
 from labwright.runs.errors import DataError, Stopped, StudyError
