@@ -24,7 +24,7 @@ from labwright.runs.publish import digest
 from labwright.runs.run import Run
 from labwright.study.resolve import resolve
 from labwright.watch.report import write_report
-from tests.events.judging import FVT, flag, job, made, random
+from tests.events.judging import FVT, SVB, flag, job, made, random
 from tests.events.studies import PLAIN, conducted, two
 from tests.events.test_train import SETS
 
@@ -188,6 +188,17 @@ def test_no_blinded_event_is_in_any_figure_or_plot(tmp_path: Path) -> None:
     assert len(files) >= 5
     for file in files:
         assert file.read_bytes() == (tmp_path / "other" / "output" / "plots" / file.name).read_bytes()
+
+
+def test_pairs_are_a_matrix_where_there_are_several(tmp_path: Path) -> None:
+    p, label = random(1000)
+    found = {}
+    for objective, classes in (("fvt", FVT), ("svb", SVB)):
+        work = job(tmp_path / objective, EvaluateOptions(bootstrap=5, formats=("png",)))
+        page = pages.told_apart(work, made(p, label, classes=classes, objective=objective))
+        found[objective] = [one["title"] for one in page.sections if one["kind"] == "heat"]
+        assert (tmp_path / objective / "output" / "plots" / "pairs.png").exists() is bool(found[objective])
+    assert found == {"fvt": [], "svb": ["AUC of pairs of classes"]}
 
 
 def test_a_stop_is_heard_between_two_curves(tmp_path: Path) -> None:

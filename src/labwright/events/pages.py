@@ -120,7 +120,8 @@ def _pairs(job: Job[EvaluateOptions], scored: Scored, outcomes: Sequence[Outcome
         if len(one.contest.positive) == len(one.contest.negative) == 1:
             row, column = (names.index(side[0]) for side in (one.contest.positive, one.contest.negative))
             values[row, column] = values[column, row] = one.auc.value
-    if len(names) < 3 or np.isnan(values).all():
+    if np.count_nonzero(np.isfinite(values)) <= 2:
+        # One pair is no matrix; the table has it.
         return None
     mark = plots.mark_of(scored.packed.files)
     axes: dict[str, Any] = {"x": "told from", "y": "class", "columns": names, "rows": names, "colour": "AUC"}
