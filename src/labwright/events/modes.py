@@ -52,9 +52,9 @@ def choose(options: TrainOptions, events: PackedEvents, least: int, members: int
         workers: processes that would work at the same time.
 
     Returns:
-        ``mode``, whether it is as ``measured`` or was a tie, and the figures behind it: ``stack``, how many members would train as one, by batch size seconds for each million
-        of events of all members, ``together`` and ``apart``, and for the whole training expected ``seconds_together`` and
-        ``seconds_apart``.
+        ``mode``, whether it is as ``measured`` or was a tie, and the figures behind it: ``stack``, how many members would train as one,
+        by batch size seconds for each million of events of all members, ``together`` and ``apart``, and for the whole training expected
+        ``seconds_together`` and ``seconds_apart``.
     """
     device = devices.choose(options.accelerator)
     side_by_side = 1 if device.type == "cuda" else max(1, min(workers, members))
