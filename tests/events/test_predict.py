@@ -351,7 +351,8 @@ def test_the_report_counts_and_gives_means_by_class(run: Run) -> None:
     sections = {one["title"]: one for one in run.sections()}
     scores, packed = open_scores(run), load(Run.open(run.inputs["pack"]))
     rows = {row[0]: row[1:] for row in sections["Mean scores by class"]["rows"]}
-    own = packed.label.numpy() == 0
+    # Four-tag data of the signal region are blinded.
+    own = (packed.label.numpy() == 0) & ~packed.has("SR").numpy()
     assert rows["d4"][:2] == [own.sum(), own.sum()]
     place = sections["Mean scores by class"]["columns"].index("FvT") - 1
     assert rows["d4"][place : place + 2] == pytest.approx([scores.columns[name][own].mean() for name in ("FvT", "FvT_std")], rel=1e-5)
