@@ -57,6 +57,10 @@ class Pairformer(nn.Module):
 
     def inputs(self, can_jets: Tensor, other_jets: Tensor, ancillary: Tensor, ghosts: int = 1) -> dict[str, Pixels]:
         """What goes into each embedding; no gradient flows back into it."""
+        # In double precision: what is lost in masses and angles would be magnified by the layers, differently for a turned event.
+        precision = can_jets.dtype
+        if can_jets.device.type != "mps":  # which has no such numbers
+            can_jets, other_jets, ancillary = can_jets.double(), other_jets.double(), ancillary.double()
         jets = physics.jets(can_jets, other_jets, ghosts)
         pairs = physics.pairs(jets)
         dijets, whole = physics.dijets(jets, pairs), physics.quadjet(jets, pairs)
@@ -64,12 +68,16 @@ class Pairformer(nn.Module):
         if self.ancillary:
             event = torch.cat((event, physics.ancillary(ancillary, self.ancillary, ghosts)), dim=1)
         to_whole = physics.angle_to_quadjet(jets, jets, whole)
-        return {
+        exact = {
             "jet": Pixels(_stack(jets.pt.log1p(), jets.eta, jets.mass.log1p(), jets.selected, to_whole), jets.present[:, None]),
             "pair": _pairs(jets, pairs, whole),
             "triple": _triples(jets, dijets, pairs),
             "view": Pixels(_views(dijets)),
             "event": Pixels(event),
+        }
+        return {
+            name: Pixels(values.to(precision), None if present is None else present.to(precision))
+            for name, (values, present) in exact.items()
         }
 
     def forward(self, can_jets: Tensor, other_jets: Tensor, ancillary: Tensor) -> tuple[Tensor, Tensor]:
