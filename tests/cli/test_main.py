@@ -13,6 +13,7 @@ import pytest
 
 from labwright.cli.arguments import parse
 from labwright.cli.verbs import BY_NAME
+from labwright.runs import publish
 
 
 @pytest.mark.parametrize(
@@ -107,6 +108,32 @@ def test_a_full_disk_is_a_sentence(labwright, monkeypatch: pytest.MonkeyPatch) -
     said = labwright("help")
     assert said.code == 70
     assert "somewhere: the disk is full" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "place", "todo"),
+    [
+        (["run", "study.yaml"], "runs/pack-", "or put runs elsewhere with --runs DIR."),
+        (["report", "study.yaml"], "report.html", "or name another place with --to FILE."),
+        (["demo", "toy", "--to", "sample"], "sample", "or name another place with --to DIR."),
+        (["new", "toy", "mine"], "mine", "or name another place."),
+    ],
+)
+def test_a_place_without_permission_is_named_with_what_the_verb_takes_instead(
+    labwright, study: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], place: str, todo: str
+) -> None:
+    if words[0] == "report":
+        assert labwright("run", study).code == 0
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(publish, "_sync", refuse)
+    said = labwright(*words)
+    assert said.code == 66
+    assert place in said.err
+    assert ".tmp-" not in said.err
+    assert said.err.rstrip().endswith(todo)
 
 
 def test_a_closed_pipe_is_no_error() -> None:
