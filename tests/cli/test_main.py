@@ -100,6 +100,21 @@ def test_ctrl_c_says_how_to_go_on(labwright, monkeypatch: pytest.MonkeyPatch) ->
     assert "run the same command again" in said.err
 
 
+def test_ctrl_c_while_it_starts_says_the_same() -> None:
+    code = """
+import runpy, sys
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == "labwright.cli.main":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupt())
+runpy.run_module("labwright", run_name="__main__")
+"""
+    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert outcome.returncode == 75
+    assert outcome.stderr.splitlines() == ["labwright: stopped; nothing that was done is lost, run the same command again to go on"]
+
+
 def test_a_full_disk_is_a_sentence(labwright, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: object) -> int:
         raise OSError(28, "No space left on device", "somewhere")

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from labwright.cli import STOPPED
 from labwright.runs.errors import DeniedError, Exit, LabwrightError
 
 
@@ -42,7 +43,7 @@ def _guarded(words: list[str]) -> int:
     except LabwrightError as error:
         return tell(_by_verb(error, words), as_json="--json" in words)
     except KeyboardInterrupt:
-        print("labwright: stopped; nothing that was done is lost, run the same command again to go on", file=sys.stderr)
+        print(STOPPED, file=sys.stderr)
         return int(Exit.AGAIN)
     except BrokenPipeError:
         raise
