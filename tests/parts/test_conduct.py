@@ -173,3 +173,6 @@ def test_a_run_is_found_by_the_beginning_of_its_name(desk: Desk) -> None:
     assert "count-" not in caught.value.todo
     with pytest.raises(MissingError, match="no run begins"):
         find_run(runs, "train")
+    with pytest.raises(MissingError, match="no run begins") as caught:
+        find_run(runs, "fit-0123456789")
+    assert caught.value.todo == f"There are, newest first: {second.name}, {first.name}."
