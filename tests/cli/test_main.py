@@ -29,6 +29,8 @@ from labwright.runs import publish
         (["run", "study.yaml", "--step"], 64, "--step: expected one argument"),
         (["run", "study.yaml", "--step", "tran"], 64, "has no step 'tran'. Did you mean train?"),
         (["list", "recipez"], 64, "Did you mean 'recipes'?"),
+        (["list", "codes"], 64, "Did you mean 'findings'?"),
+        (["help", "events"], 64, "events is a recipe: `labwright list options --recipe events`"),
         (["schema", "toi"], 64, "Did you mean 'toy'?"),
         (["help", "--filter", "("], 64, "'(' is not a regular expression"),
         (["run", "absent.yaml"], 66, "there is no such study file"),
