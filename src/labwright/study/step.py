@@ -100,7 +100,8 @@ class LazyStep(Generic[O]):
     """A step whose four functions live in ``module`` and are imported on first use.
 
     ``module`` defines ``parts(job)``, ``work(job, part)``, ``finish(job)`` and, where the step reads raw
-    files, ``sources(options)``; ``preview(options, inputs)`` may give lines for ``--dry-run``.
+    files, ``sources(options)``; ``preview(options, inputs)`` may give lines for ``--dry-run``; those that begin with
+    ``error `` tell of what would stop the study.
     ``requires`` narrows ``needs`` by the options (a predict that is given a checkpoint file needs no train).
     """
 
