@@ -34,7 +34,10 @@ def run(arguments: argparse.Namespace) -> int:
     if findings:
         print_table(
             ["code", "severity", "place", "what"],
-            [[one["code"], one["severity"], one["place"], titled(pages.get(one["code"], {}).get("title", ""), one["text"])] for one in findings],
+            [
+                [one["code"], one["severity"], one["place"], titled(pages.get(one["code"], {}).get("title", ""), one["text"])]
+                for one in findings
+            ],
             title="Findings",
         )
         print()
