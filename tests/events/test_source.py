@@ -328,6 +328,18 @@ def test_no_rows_are_no_events(tmp_path: Path) -> None:
     assert [(one.code, one.severity) for one in table.findings] == [("EVT015", "warning")]
 
 
+@pytest.mark.parametrize(("rows", "code"), [(0, "EVT015"), (3, "EVT018")])
+def test_no_event_is_left_of_a_file_without_event_numbers(tmp_path: Path, rows: int, code: str) -> None:
+    columns = events(3)
+    del columns["event"]
+    write_root(tmp_path / "a.root", {name: values[:rows] for name, values in columns.items()})
+    options = source(tmp_path, "a.root", jets={"min_pt_gev": 1e6})
+    listed, (chunk,) = listed_chunks(options)
+    table = read(listed, chunk, options)
+    assert len(table) == 0
+    assert code in {one.code for one in table.findings}
+
+
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [

@@ -228,11 +228,11 @@ def _flags(scalars: Mapping[str, NDArray[Any]], selection: Selection, *, with_ta
 def _hashed(four: NDArray[np.float32]) -> NDArray[np.uint64]:
     """An event number made from the bits of the four jets: equal jets have equal numbers, in whatever file they lie.
 
-    Each word is mixed into the number as in MurmurHash3's 64-bit finaliser.
+    Each word is mixed into the number with the constants of MurmurHash3's 64-bit finaliser.
     """
     number = np.zeros(len(four), np.uint64)
     with np.errstate(over="ignore"):
-        for word in four.reshape(len(four), -1).view(np.uint32).T:
+        for word in four.reshape(-1, 4 * CANDIDATES).view(np.uint32).T:
             number = (number ^ word) * np.uint64(0xFF51AFD7ED558CCD)
             number ^= number >> np.uint64(33)
             number = number * np.uint64(0xC4CEB9FE1A85EC53)
