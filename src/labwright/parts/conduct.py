@@ -74,7 +74,7 @@ def _one(planned: Planned, study: Study, steps: Mapping[str, Planned], quiet: bo
     run = planned.run
     done = run.done()
     assert done is not None, "execute returns when the run is complete"
-    return Result(planned.name, planned.folder, run.state(), fresh, done["figures"], done["energy"], done["findings"])
+    return Result(planned.name, planned.folder, run.state(), fresh, done["figures"], run.energy(), done["findings"])
 
 
 def closed_gate(gate: Planned, step: str) -> DataError | None:
