@@ -5,7 +5,7 @@ A column is an awkward array with an entry an event: a number, or a list with a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -89,11 +89,12 @@ def opened(address: str, tree: str) -> Iterator[Tree]:
         BadFile: it is no such file or is damaged (EVT010), or lacks the tree (EVT011).
     """
     kinds = {".parquet": _parquet, ".h5": _hdf5, ".hdf5": _hdf5}
+    kind = kinds.get(Path(address).suffix.lower(), _root)
     with ExitStack() as stack:
         try:
             if not is_remote(address) and not Path(address).stat().st_size:
                 raise BadFile("EVT010", "the file has no bytes", where=address)
-            source = kinds.get(Path(address).suffix.lower(), _root)(stack, address, tree)
+            source = kind(stack, address, tree)
         except (LabwrightError, MemoryError):
             raise
         except FileNotFoundError:
@@ -102,7 +103,8 @@ def opened(address: str, tree: str) -> Iterator[Tree]:
             raise MissingError("the file cannot be read", where=address, todo="Ask its owner for permission.") from None
         except Exception as error:
             # What the libraries raise on bytes that are no file of theirs is open-ended: struct, zlib, index and key errors among others.
-            raise BadFile("EVT010", f"the file cannot be opened ({_words(error, address)})", where=address) from error
+            what = _stranger(kind, address) or f"the file cannot be opened ({_words(error, address)})"
+            raise BadFile("EVT010", what, where=address) from error
         yield Tree(source, address)
 
 
@@ -183,6 +185,20 @@ def _hdf5(stack: ExitStack, address: str, tree: str) -> Source:
         file.visititems(lambda name, item: there.append(name) if isinstance(item, h5py.Group) else None)
         raise _no_tree(tree, there, address)
     return _Hdf5(file[tree])
+
+
+BEGINNINGS = {_root: ("ROOT", b"root"), _parquet: ("Parquet", b"PAR1"), _hdf5: ("HDF5", b"\x89HDF\r\n\x1a\n")}
+"""The first bytes of each kind of file."""
+
+
+def _stranger(kind: Callable[[ExitStack, str, str], Source], address: str) -> str:
+    """That a file here is no such file by its first bytes; nothing where it is one, or lies on a server."""
+    if is_remote(address) or not Path(address).is_file():
+        return ""
+    name, beginning = BEGINNINGS[kind]
+    with open(address, "rb") as file:
+        first = file.read(16)
+    return "" if first.startswith(beginning) else f"this is no {name} file: it begins with {repr(first)[1:]}"
 
 
 def _no_tree(tree: str, there: Sequence[str], address: str) -> BadFile:
