@@ -26,7 +26,7 @@ class Told:
 
     def __post_init__(self) -> None:
         self.run = SimpleNamespace(name=self.name)
-        self.description = {"pack": {"run": "pack-0", "fingerprint": self.pack}}
+        self.description = {"pack": {"run": f"pack-{self.pack}", "fingerprint": self.pack}}
 
 
 def whole(offset: int = 0, *, k: int = 2, kind: str = "random", seeds: int = 1, test: bool = False) -> tuple[Member, ...]:
@@ -59,3 +59,8 @@ def test_runs_go_together_or_one_reason_says_why_not(scores: list[Told], expecte
 
 def test_no_runs_have_no_models() -> None:
     assert union({}).members == ()
+
+
+def test_other_events_are_told_in_a_sentence() -> None:
+    (one,) = objections(joined(Told("a", whole(0)), Told("b", whole(1), pack="other")))
+    assert one.text == "a scored the events of pack-p, b those of pack-other"

@@ -241,7 +241,8 @@ CATALOGUE = catalogue(
         "error",
         "scores of different packs",
         "Row i of one run is another event than row i of the other, so that a mean over both would mean nothing.",
-        "Predict all of them on one pack: trainings of several tags or sweep rows share it where the options of pack are equal.",
+        "Name only the runs of one study, or predict all on one pack: trainings of several tags or sweep rows share it where the options "
+        "of pack are equal.",
     ),
     Code(
         "EVT051",

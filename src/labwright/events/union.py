@@ -56,8 +56,8 @@ def objections(found: Union) -> Iterator[Finding]:
     first, *others = found.scores
     for other in others:
         if other.description[PACK]["fingerprint"] != first.description[PACK]["fingerprint"]:
-            told = [f"{one.run.name} those of {one.description[PACK]['run']}" for one in (first, other)]
-            yield finding("EVT050", other.run.name, f"{told[0]}, {told[1]}: it scored other events")
+            mine, its = (one.description[PACK]["run"] for one in (first, other))
+            yield finding("EVT050", other.run.name, f"{first.run.name} scored the events of {mine}, {other.run.name} those of {its}")
         elif (other.objective, other.classes) != (first.objective, first.classes):
             told = [f"{one.run.name} has {one.objective} of {', '.join(one.classes)}" for one in (first, other)]
             yield finding("EVT051", other.run.name, "; ".join(told))
