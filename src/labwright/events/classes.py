@@ -124,7 +124,7 @@ def normalised(
     sums = np.bincount(group, weight[kept], minlength=len(together))
     absolute = np.bincount(group, np.abs(weight[kept]), minlength=len(together))
     found = [
-        finding("EVT033", name, _nothing(name, classes[name], tags))
+        finding("EVT033", name, nothing(name, classes[name], tags))
         for number, name in enumerate(classes)
         if not (label[kept] == number).any()
     ]
@@ -204,7 +204,7 @@ def _groups(tags: Tags, classes: Classes) -> tuple[list[tuple[str, str]], NDArra
     return list(together), of
 
 
-def _nothing(name: str, options: ClassOptions, tags: Tags) -> str:
+def nothing(name: str, options: ClassOptions, tags: Tags) -> str:
     """Why a class has no events."""
     files = sum(applies(options.tags, own) for own in tags)
     if files:

@@ -8,17 +8,21 @@ from typing import NamedTuple
 from labwright.data.findings import Finding
 from labwright.events.files import opened
 from labwright.events.findings import BadFile, finding
+from labwright.events.flags import FLAGS, condition
 from labwright.events.friends import joined, shared
-from labwright.events.layouts import match
+from labwright.events.layouts import Found, match
 from labwright.events.recipe import PackOptions
-from labwright.events.source import Listing, applies
+from labwright.events.regions import REGION_BITS
+from labwright.events.source import Listing, SourceFile, applies
 from labwright.events.source_options import SourceOptions
+from labwright.events.table import BITS
 from labwright.study.messages import Mistake, listed, nearest, refuse
 
 OF_JETS = ("weight", "year", "n_selected", "n_tagged", "n_dropped", "xW", "xbW")
 OF_REGIONS = ("m4j", "m_lead", "m_sub", "pairing", "r_hh", "x_hh", "x_zh", "x_zz")
 MADE = frozenset([*OF_JETS, *OF_REGIONS])
 """What every event gets, whatever its file has."""
+REGIONS = frozenset(name for name, bit in BITS.items() if bit & REGION_BITS)
 
 
 class Look(NamedTuple):
@@ -28,6 +32,8 @@ class Look(NamedTuple):
     """Its column of b tags; empty where none is read."""
     further: frozenset[str]
     """Numbers of an event that are read beside weight, identity and flags."""
+    flags: frozenset[str]
+    """Those that the file has or that follow from its b tags."""
 
 
 def look(told: Listing, number: int, options: SourceOptions) -> Look:
@@ -40,7 +46,32 @@ def look(told: Listing, number: int, options: SourceOptions) -> Look:
     with opened(file.address, file.tree) as tree:
         whole = joined(tree, told.friends_of(file))
         found = match(options, whole.names, whole.scalars, file.name)
-        return Look(found.jets.get("tag", ""), frozenset(found.further))
+        return looked(found)
+
+
+def looked(found: Found) -> Look:
+    """What matched columns offer."""
+    tags = {"four_tag", "three_tag"} if "tag" in found.jets else set()
+    return Look(found.jets.get("tag", ""), frozenset(found.further), frozenset(tags | (set(found.events) & set(FLAGS))))
+
+
+def flag_findings(file: SourceFile, seen: Look, options: PackOptions) -> list[Finding]:
+    """Flags that a class asks for and neither the file nor the regions give (EVT012): they would count as unset."""
+    made = seen.flags | (REGIONS if options.regions != "file" else frozenset())
+    asked = {
+        flag: name
+        for name, one in options.classes.items()
+        if applies(one.tags, file.tags)
+        for text in one.where
+        for flag, _ in condition(text)
+        if flag not in made
+    }
+    return [
+        finding(
+            "EVT012", file.name, f"there is no column for {flag}, which class {name} asks for; name it in source.columns: {{{flag}: …}}"
+        )
+        for flag, name in asked.items()
+    ]
 
 
 def refuse_absent(told: Listing, options: PackOptions) -> None:

@@ -19,11 +19,11 @@ from labwright.data.findings import Finding
 from labwright.events import preview as source_preview
 from labwright.events.bind import Bound, bind
 from labwright.events.classes import assigned
-from labwright.events.columns import b_tag_findings, look, refuse_absent
+from labwright.events.columns import b_tag_findings, flag_findings, look, refuse_absent
 from labwright.events.files import opened
 from labwright.events.findings import BadFile, finding
 from labwright.events.pieces import Pieces, write_piece
-from labwright.events.recipe import ClassOptions, PackOptions
+from labwright.events.recipe import PackOptions
 from labwright.events.regions import marked
 from labwright.events.source import Chunk, Listing, SourceFile, chunks, listing, raw_files, read
 from labwright.events.table import EventTable
@@ -57,7 +57,7 @@ def sources(options: PackOptions) -> Iterable[RawFile]:
 
 def preview(options: PackOptions, inputs: Mapping[str, Run]) -> list[str]:
     """What would be read, for each set of tags."""
-    return source_preview.preview(options.source, {_words(name, one): one.tags for name, one in options.classes.items()})
+    return source_preview.preview(options)
 
 
 def parts(job: Job[PackOptions]) -> list[Part]:
@@ -82,7 +82,9 @@ def work(job: Job[PackOptions], part: Part) -> Figures:
             if not chunk.start:
                 with opened(file.address, file.tree) as tree:
                     done["uuid"] = tree.uuid
-                done["b_tag"] = look(listed, chunk.file, options.source).b_tag
+                seen = look(listed, chunk.file, options.source)
+                done["b_tag"] = seen.b_tag
+                _tell(job, flag_findings(file, seen, options))
             table, ancillary = _with_ancillary(marked(read(listed, chunk, options.source), options.regions), options.ancillary)
             found = assigned(table, [one.tags for one in listed.files], options.classes)
     except BadFile as bad:
@@ -143,14 +145,6 @@ def _chunk(part: str) -> Chunk:
 def _rows(chunk: Chunk) -> int:
     """Its cost; a file that has no rows, or cannot be opened, costs a look."""
     return max(1, chunk.stop - chunk.start)
-
-
-def _words(name: str, one: ClassOptions) -> str:
-    """A class for the preview: ``t3 where three_tag and SB|SR, weighed by weight × pseudo_tag_weight, one in 10``."""
-    where = f" where {' and '.join(one.where)}" if one.where else ""
-    prescale = f", one in {one.prescale}" if one.prescale > 1 else ""
-    weight = f"weighed by {' × '.join(one.weight)}" if one.weight else "not weighed"
-    return f"{name}{where}, {weight}{prescale}"
 
 
 def _with_ancillary(table: EventTable, names: tuple[str, ...]) -> tuple[EventTable, NDArray[np.float32]]:
