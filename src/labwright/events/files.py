@@ -187,11 +187,16 @@ def _hdf5(stack: ExitStack, address: str, tree: str) -> Source:
     return _Hdf5(file[tree])
 
 
-BEGINNINGS = {_root: ("ROOT", b"root"), _parquet: ("Parquet", b"PAR1"), _hdf5: ("HDF5", b"\x89HDF\r\n\x1a\n")}
+Open = Callable[[ExitStack, str, str], Source]
+BEGINNINGS: dict[Open, tuple[str, bytes]] = {
+    _root: ("ROOT", b"root"),
+    _parquet: ("Parquet", b"PAR1"),
+    _hdf5: ("HDF5", b"\x89HDF\r\n\x1a\n"),
+}
 """The first bytes of each kind of file."""
 
 
-def _stranger(kind: Callable[[ExitStack, str, str], Source], address: str) -> str:
+def _stranger(kind: Open, address: str) -> str:
     """That a file here is no such file by its first bytes; nothing where it is one, or lies on a server."""
     if is_remote(address) or not Path(address).is_file():
         return ""
