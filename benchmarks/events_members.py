@@ -2,8 +2,8 @@
 
 One after the other is what a plain script does: one process. Its torch has one thread or two, whichever is faster. Otherwise two processes
 of one thread each work at the same time, on stacks of five and four members or on five and four single ones, whichever
-``labwright.events.modes.choose`` finds faster. A turn is a step of all nine members, as a training takes it. The ratio is one of CPU
-time, so that a busy machine does not decide: of the process that needs more, and for two threads half of theirs, as if both were of use
+``labwright.events.training.modes.choose`` finds faster. A turn is a step of all nine members, as a training takes it. The ratio is one of
+CPU time, so that a busy machine does not decide: of the process that needs more, and for two threads half of theirs, as if both were of use
 all the time. That of wall time, in which two processes also share their memory, is told beside it; the faster plain way is found
 for each of the two by itself.
 """
@@ -21,12 +21,12 @@ import numpy as np
 import torch
 from events_training import ANCILLARY, CLASSES, events
 
-from labwright.events import modes
 from labwright.events.identity import Identity
-from labwright.events.load import PackedEvents
-from labwright.events.members import Stack
-from labwright.events.networks import build
+from labwright.events.networks.build import build
+from labwright.events.packing.load import PackedEvents
 from labwright.events.recipe import TrainOptions
+from labwright.events.training import modes
+from labwright.events.training.members import Stack
 
 Crew = list[Connection]
 Seconds = tuple[float, float]

@@ -19,8 +19,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from labwright.events.load import PackedEvents, load
-from labwright.events.models import load_models, model_folder
+from labwright.events.packing.load import PackedEvents, load
+from labwright.events.training.models import load_models, model_folder
 from labwright.runs.run import Run
 
 TOLERANCE, EVENTS, WORST, ANGLE = 1e-5, 2048, 100, 1.234

@@ -19,8 +19,8 @@ from reference.events_training import PlainHCR
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from labwright.events.hcr import HCR
-from labwright.events.networks import prepare
+from labwright.events.networks.build import prepare
+from labwright.events.networks.hcr import HCR
 
 CORES, BATCH, GHOSTS, SLOTS, CLASSES, REPEATS = 2, 1024, 64, 8, 5, 25
 ANCILLARY = ("year", "n_selected", "xW", "xbW")

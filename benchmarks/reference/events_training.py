@@ -1,6 +1,6 @@
 """HCR in the plain way: pixels in rows as in (events, features, pixels), one convolution a layer, whole pair matrices, autograd.
 
-It has the parameters of ``labwright.events.hcr.HCR`` under the same names, so that ``load_state_dict`` makes both the same function.
+It has the parameters of our ``HCR`` under the same names, so that ``load_state_dict`` makes both the same function.
 Norms hold the statistics of each ghost batch; the running ones, used by no training step here, are left alone.
 """
 

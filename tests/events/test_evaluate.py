@@ -13,11 +13,12 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from labwright.events import calibration_page, evaluate, pages
-from labwright.events.closing import NoModel
-from labwright.events.epochs import EPOCHS, FPR, read_epochs
-from labwright.events.epochs_page import epochs_page, spaced
+from labwright.events import evaluate
+from labwright.events.evaluation import calibration_page, pages
+from labwright.events.evaluation.closing import NoModel
+from labwright.events.evaluation.epochs_page import epochs_page, spaced
 from labwright.events.recipe import EvaluateOptions
+from labwright.events.training.epochs import EPOCHS, FPR, read_epochs
 from labwright.parts.conduct import conduct
 from labwright.runs.errors import DataError, MissingError, Stopped, StudyError
 from labwright.runs.publish import digest

@@ -15,15 +15,16 @@ import torch
 import uproot
 import yaml
 
-from labwright.events import ensemble, predict
-from labwright.events.ensemble import probabilities
+from labwright.events import predict
 from labwright.events.export import export_weights
 from labwright.events.findings import BadFile
 from labwright.events.folds import fold_of
-from labwright.events.load import load
-from labwright.events.models import load_models
+from labwright.events.packing.load import load
 from labwright.events.recipe import PredictOptions
-from labwright.events.scores import COUNT, LEAST, base_columns, columns, derive, open_scores
+from labwright.events.scoring import ensemble
+from labwright.events.scoring.ensemble import probabilities
+from labwright.events.scoring.scores import COUNT, LEAST, base_columns, columns, derive, open_scores
+from labwright.events.training.models import load_models
 from labwright.learn import tensors
 from labwright.runs.errors import DataError, Exit, MissingError, Stopped, StudyError
 from labwright.runs.publish import digest

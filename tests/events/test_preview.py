@@ -11,8 +11,8 @@ from labwright.events.preview import preview
 from labwright.events.recipe import PackOptions
 from labwright.events.source_options import SourceOptions
 from labwright.testing.trees import events, write_root
+from tests.events.reading.test_friends import study
 from tests.events.studies import codes, conducted, two
-from tests.events.test_friends import study
 from tests.events.trees import source
 
 

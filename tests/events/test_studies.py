@@ -10,7 +10,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from labwright.cli.main import main
-from labwright.events.classes import NONE
+from labwright.events.packing.classes import NONE
 from labwright.events.table import BITS
 from labwright.events.toy import write_toy
 from labwright.parts.conduct import conduct

@@ -10,15 +10,15 @@ import pytest
 import torch
 
 from labwright.events import train
-from labwright.events.epochs import EPOCHS, read_epochs
 from labwright.events.folds import members
-from labwright.events.groups import members_of
-from labwright.events.history import BEST, read_best
-from labwright.events.load import load
-from labwright.events.models import Which, load_models
-from labwright.events.modes import decided
+from labwright.events.packing.load import load
 from labwright.events.recipe import TrainOptions
-from labwright.events.rows import rows_of
+from labwright.events.training.epochs import EPOCHS, read_epochs
+from labwright.events.training.groups import members_of
+from labwright.events.training.history import BEST, read_best
+from labwright.events.training.models import Which, load_models
+from labwright.events.training.modes import decided
+from labwright.events.training.rows import rows_of
 from labwright.learn.checkpoints import Checkpoints
 from labwright.learn.tensors import read
 from labwright.runs.errors import DataError, MissingError, Stopped

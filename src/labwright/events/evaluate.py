@@ -11,15 +11,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from labwright.data.packs import Pack
-from labwright.events import calibration_page, closure, pages, variables
-from labwright.events.bind import PACK
-from labwright.events.closing import FVT, NoModel
-from labwright.events.epochs_page import epochs_page
-from labwright.events.pages import Page
-from labwright.events.plots import mark_of
+from labwright.events.evaluation import calibration_page, closure, pages, variables
+from labwright.events.evaluation.closing import FVT, NoModel
+from labwright.events.evaluation.epochs_page import epochs_page
+from labwright.events.evaluation.pages import Page
+from labwright.events.evaluation.plots import mark_of
+from labwright.events.evaluation.scored import Scored, open_scored
+from labwright.events.packing.bind import PACK
 from labwright.events.recipe import EvaluateOptions
-from labwright.events.scored import Scored, open_scored
-from labwright.events.scores import open_scores, pack_of
+from labwright.events.scoring.scores import open_scores, pack_of
 from labwright.runs import sections
 from labwright.runs.publish import write_json
 from labwright.runs.run import Run

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from labwright.data.sampler import generator
-from labwright.events.ensemble import Inputs, probabilities, score
 from labwright.events.folds import RULES, fold_of
 from labwright.events.identity import Identity
-from labwright.events.models import Models, load_models
-from labwright.events.scores import COUNT, base_columns
+from labwright.events.scoring.ensemble import Inputs, probabilities, score
+from labwright.events.scoring.scores import COUNT, base_columns
+from labwright.events.training.models import Models, load_models
 from labwright.learn import tensors
 from labwright.learn.cards import CARD, energy, exportable, table
 from labwright.learn.model import MODEL
@@ -152,9 +152,9 @@ weights. In Python:
 ```python
 from pathlib import Path
 
-from labwright.events.ensemble import Inputs, score
+from labwright.events.scoring.ensemble import Inputs, score
 from labwright.events.identity import Identity
-from labwright.events.models import load_models
+from labwright.events.training.models import load_models
 
 models = load_models(Path("THIS_FOLDER"))
 scores = score(models, Inputs(can_jets, other_jets, ancillary, Identity(run, lumi, event)))

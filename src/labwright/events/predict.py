@@ -16,17 +16,17 @@ import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
 from labwright.data.packs import Pack
-from labwright.events import ensemble, predict_report, score_files
-from labwright.events.bind import EVENTS, PACK
-from labwright.events.files import opened
 from labwright.events.findings import BadFile
 from labwright.events.folds import RULES, prove, scored
 from labwright.events.identity import Identity
-from labwright.events.means import Means
-from labwright.events.models import Models, Which, load_models, model_files, model_folder
+from labwright.events.packing.bind import EVENTS, PACK
+from labwright.events.reading.files import opened
 from labwright.events.recipe import PredictOptions
-from labwright.events.score_files import Blocks
-from labwright.events.scores import COUNT, DESCRIPTION, base_columns, columns
+from labwright.events.scoring import ensemble, predict_report, score_files
+from labwright.events.scoring.means import Means
+from labwright.events.scoring.score_files import Blocks
+from labwright.events.scoring.scores import COUNT, DESCRIPTION, base_columns, columns
+from labwright.events.training.models import Models, Which, load_models, model_files, model_folder
 from labwright.learn.devices import inference
 from labwright.learn.model import MODEL, read_model
 from labwright.runs.errors import DataError, Stopped, StudyError

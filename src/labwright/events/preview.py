@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from labwright.data.findings import Finding
-from labwright.events.classes import nothing
-from labwright.events.columns import flag_findings, looked, refuse_absent
-from labwright.events.compose import numbers
-from labwright.events.files import opened
 from labwright.events.findings import BadFile, finding
-from labwright.events.friends import joined
-from labwright.events.layouts import LAYOUTS, Found, match
+from labwright.events.packing.classes import nothing
+from labwright.events.packing.columns import flag_findings, looked, refuse_absent
+from labwright.events.reading.compose import numbers
+from labwright.events.reading.files import opened
+from labwright.events.reading.friends import joined
+from labwright.events.reading.layouts import LAYOUTS, Found, match
 from labwright.events.recipe import ClassOptions, PackOptions
 from labwright.events.source import Listing, SourceFile, applies, listing
 from labwright.events.source_options import SourceOptions

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from labwright.data.findings import Finding
-from labwright.events.addresses import document, matching, placed, size
-from labwright.events.compose import Place, composed
-from labwright.events.files import opened
 from labwright.events.findings import BadFile, finding
-from labwright.events.friends import Friend, joined, load, shared
-from labwright.events.layouts import LAYOUTS, known, match
+from labwright.events.reading.addresses import document, matching, placed, size
+from labwright.events.reading.compose import Place, composed
+from labwright.events.reading.files import opened
+from labwright.events.reading.friends import Friend, joined, load, shared
+from labwright.events.reading.layouts import LAYOUTS, known, match
 from labwright.events.source_options import GroupOptions, SourceOptions
 from labwright.events.table import EventTable
 from labwright.runs import grid_proxy

@@ -29,14 +29,14 @@ import uproot
 from numpy.typing import NDArray
 
 from labwright.data.sampler import generator
-from labwright.events.four_vectors import Floats, Real, delta_r
-from labwright.events.jcm import pseudo_tag_weight
-from labwright.events.jets import Jets, Selection
-from labwright.events.pairings import PAIRINGS
-from labwright.events.phase_space import boosted, massless, moving, two_body
-from labwright.events.regions import flags_run2, plane_run2
+from labwright.events.physics.four_vectors import Floats, Real, delta_r
+from labwright.events.physics.jcm import pseudo_tag_weight
+from labwright.events.physics.jets import Jets, Selection
+from labwright.events.physics.pairings import PAIRINGS
+from labwright.events.physics.phase_space import boosted, massless, moving, two_body
+from labwright.events.physics.regions import flags_run2, plane_run2
+from labwright.events.physics.top import top_variables
 from labwright.events.table import BITS, SELECTED
-from labwright.events.top import top_variables
 from labwright.events.toy_jets import MAX_ABS_ETA, MAX_OTHERS, MIN_PT_GEV, radiation, smeared
 from labwright.runs.publish import publish
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from labwright.events.four_vectors import Real
-from labwright.events.jets import EMPTY
+from labwright.events.physics.four_vectors import Real
+from labwright.events.physics.jets import EMPTY
 
 MIN_PT_GEV, MAX_ABS_ETA, MAX_OTHERS = 40.0, 2.4, 8
 

@@ -16,21 +16,21 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from labwright.events import groups, origins, rates
-from labwright.events.classes import NONE
-from labwright.events.epochs import EPOCHS, write_epochs
 from labwright.events.findings import CATALOGUE
 from labwright.events.folds import Member, members, prove
-from labwright.events.groups import members_of, part_of
-from labwright.events.history import BEST, METRICS, History, chosen, ended, read_best, values_of
-from labwright.events.load import PackedEvents, load
-from labwright.events.members import PREFIX, row
-from labwright.events.models import Which, description, write_models
-from labwright.events.modes import choose
 from labwright.events.network_options import PairformerOptions
+from labwright.events.packing.classes import NONE
+from labwright.events.packing.load import PackedEvents, load
 from labwright.events.recipe import TrainOptions
-from labwright.events.rows import rows_of, usable
-from labwright.events.task import EventsTask
+from labwright.events.training import groups, origins, rates
+from labwright.events.training.epochs import EPOCHS, write_epochs
+from labwright.events.training.groups import members_of, part_of
+from labwright.events.training.history import BEST, METRICS, History, chosen, ended, read_best, values_of
+from labwright.events.training.members import PREFIX, row
+from labwright.events.training.models import Which, description, write_models
+from labwright.events.training.modes import choose
+from labwright.events.training.rows import rows_of, usable
+from labwright.events.training.task import EventsTask
 from labwright.learn import tensors
 from labwright.learn.checkpoints import Checkpoints
 from labwright.learn.loop import fit

@@ -14,7 +14,7 @@ import awkward as ak
 import numpy as np
 import uproot
 
-from labwright.events.friends import described
+from labwright.events.reading.friends import described
 from labwright.runs.errors import Exit
 from labwright.testing.hostile import Hostile
 from labwright.testing.trees import BACKGROUND, SIGNAL, Columns, events, events_study, tiny_columns, tiny_trees, write_root
