@@ -2,8 +2,10 @@
 
 One after the other is what a plain script does: one process. Its torch has one thread or two, whichever is faster. Otherwise two processes
 of one thread each work at the same time, on stacks of five and four members or on five and four single ones, whichever
-``labwright.events.modes.choose`` finds faster. A turn is a step of all nine members, as a training takes it. Time is CPU time, so that
-a busy machine does not decide: of the process that needs more, and for two threads half of theirs, as if both were of use all the time.
+``labwright.events.training.modes.choose`` finds faster. A turn is a step of all nine members, as a training takes it. The ratio is one of
+CPU time, so that a busy machine does not decide: of the process that needs more, and for two threads half of theirs, as if both were of use
+all the time. That of wall time, in which two processes also share their memory, is told beside it; the faster plain way is found
+for each of the two by itself.
 """
 
 from __future__ import annotations
@@ -19,14 +21,16 @@ import numpy as np
 import torch
 from events_training import ANCILLARY, CLASSES, events
 
-from labwright.events import modes
 from labwright.events.identity import Identity
-from labwright.events.load import PackedEvents
-from labwright.events.members import Stack
-from labwright.events.networks import build
+from labwright.events.networks.build import build
+from labwright.events.packing.load import PackedEvents
 from labwright.events.recipe import TrainOptions
+from labwright.events.training import modes
+from labwright.events.training.members import Stack
 
 Crew = list[Connection]
+Seconds = tuple[float, float]
+"""CPU time and wall time."""
 Asked = tuple[int, bool, list[int]]
 CORES, MEMBERS = 2, 9
 SHARES = (5, 4)
@@ -72,35 +76,40 @@ def serve(pipe: Connection, threads: int) -> None:
             batch, attention, sizes = asked
             chosen, pack = options(batch, attention), packed(batch)
             steps = [modes.step(chosen, pack, batch, chosen.ghost.batches, size, torch.device("cpu")) for size in sizes]
-        began = time.process_time()
+        began = time.process_time(), time.perf_counter()
         for step in steps:
             step()
-        pipe.send((time.process_time() - began) / threads)
+        pipe.send(((time.process_time() - began[0]) / threads, time.perf_counter() - began[1]))
 
 
-def turn(crew: Crew, asked: list[Asked] | None = None) -> float:
+def turn(crew: Crew, asked: list[Asked] | None = None) -> Seconds:
     """Seconds of the slowest of some processes, for a step of all their members; ``asked`` gives each other ones first."""
     for number, one in enumerate(crew):
         one.send(asked[number] if asked else False)
-    return max(float(one.recv()) for one in crew)
+    cpu, wall = zip(*(one.recv() for one in crew), strict=True)
+    return max(cpu), max(wall)
 
 
 def compare(crews: list[Crew], batch: int, attention: bool) -> float:
-    """How many times faster the chosen way is than one after the other."""
+    """How many times faster the chosen way is than one after the other, by CPU time."""
     pack = packed(max(batch, 1024))
     found = modes.choose(options(batch, attention), pack, len(pack.label), MEMBERS, CORES, CORES)
     shares = [[share] if found["mode"] == "together" else [1] * share for share in SHARES]
     for crew, sizes in zip(crews, (shares, [[1] * MEMBERS], [[1] * MEMBERS]), strict=True):
         turn(crew, [(batch, attention, size) for size in sizes])
-    seconds = [[turn(crew) for crew in crews] for _ in range(CASES[batch, attention])]
-    ours, *alone = map(statistics.median, zip(*seconds, strict=True))
-    plain, each = min(alone), MEMBERS * batch
-    print(
-        f"batch {batch:6,}, {'with' if attention else 'without'} attention: {found['mode']:8} {each / ours:9,.0f} events/s, "
-        f"one after the other {each / plain:9,.0f} events/s ({1 + alone.index(plain)} threads), {plain / ours:.2f} times",
-        flush=True,
-    )
-    return plain / ours
+    turns = [[turn(crew) for crew in crews] for _ in range(CASES[batch, attention])]
+    ratios = []
+    print(f"batch {batch:6,}, {'with' if attention else 'without'} attention: {found['mode']}")
+    for number, clock in enumerate(("CPU", "wall")):
+        ours, *alone = (statistics.median(one[number] for one in column) for column in zip(*turns, strict=True))
+        plain, each = min(alone), MEMBERS * batch
+        ratios.append(plain / ours)
+        print(
+            f"    by {clock:4} time: {each / ours:9,.0f} events/s, one after the other {each / plain:9,.0f} events/s "
+            f"({1 + alone.index(plain)} threads), {plain / ours:.2f} times",
+            flush=True,
+        )
+    return ratios[0]
 
 
 def started(threads: int) -> Connection:

@@ -22,10 +22,10 @@ import torch
 from numpy.typing import NDArray
 from reference.events_networks import pair_features, trees
 
-from labwright.events.auc import auc, copies, delong
 from labwright.events.folds import TRAIN, Member, roles, scored
-from labwright.events.load import PackedEvents, load
-from labwright.events.scores import Scores, open_scores
+from labwright.events.metrics.auc import auc, copies, delong
+from labwright.events.packing.load import PackedEvents, load
+from labwright.events.scoring.scores import Scores, open_scores
 from labwright.runs.energy import Energy, in_words, rows, totals
 from labwright.runs.run import Run
 

@@ -39,8 +39,6 @@ WITHOUT_EFFECT = {
         "train.keep.best",
         "train.keep.every",
         "train.keep.last",
-        "train.max_members",
-        "train.members",
         "train.prefetch",
         "train.validate.batch_size",
     ],

@@ -1,6 +1,6 @@
 """HCR in the plain way: pixels in rows as in (events, features, pixels), one convolution a layer, whole pair matrices, autograd.
 
-It has the parameters of ``labwright.events.hcr.HCR`` under the same names, so that ``load_state_dict`` makes both the same function.
+It has the parameters of our ``HCR`` under the same names, so that ``load_state_dict`` makes both the same function.
 Norms hold the statistics of each ghost batch; the running ones, used by no training step here, are left alone.
 """
 
@@ -152,8 +152,8 @@ def symmetric_triplets(dijets: Tensor, quadjets: Tensor) -> Tensor:
 
 
 def features(can_jets: Tensor, other_jets: Tensor, ancillary: Tensor) -> dict[str, Tensor]:
-    """All inputs, of four-momenta in double precision: (events, features, pixels)."""
-    can, other = can_jets.double(), other_jets.double()
+    """All inputs, of four-momenta in the precision of the jets: (events, features, pixels)."""
+    can, other = can_jets, other_jets
     sign = torch.where(can[:, :1, 1] < 0, -1.0, 1.0)
     jets = torch.cat((can, other[..., :4]), dim=1)
     pt, eta, phi, mass = jets.unbind(2)
@@ -186,6 +186,7 @@ def features(can_jets: Tensor, other_jets: Tensor, ancillary: Tensor) -> dict[st
     dijet = p[:, ONE] + p[:, TWO]
     quadjet = p[:, :4].sum(1, keepdim=True)
     phi, phi_dijet, phi_quadjet = phi_of(p), phi_of(dijet), phi_of(quadjet)
+    balanced = pt_of(quadjet) < 1e-3 * pt[:, :4].sum(1, keepdim=True)
     inside = [jet for dijet in DIJETS for jet in dijet]
     of = [number // 2 for number in range(12)]
     stranger = torch.tensor([[jet not in dijet for jet in range(n)] for dijet in DIJETS]).float()
@@ -200,7 +201,7 @@ def features(can_jets: Tensor, other_jets: Tensor, ancillary: Tensor) -> dict[st
     extra[:, 1] = (extra[:, 1] - 3).log()
     stacks = {
         "jet": (pt[:, inside].log1p(), eta[:, inside], dphi(phi[:, inside], phi_dijet[:, of]), mass[:, inside].log1p()),
-        "dijet": (pt_of(dijet).log1p(), eta_of(dijet), dphi(phi_dijet, phi_quadjet), mass_of(dijet).log1p()),
+        "dijet": (pt_of(dijet).log1p(), eta_of(dijet), dphi(phi_dijet, phi_quadjet).masked_fill(balanced, 0.0), mass_of(dijet).log1p()),
         "quadjet": tuple(one.expand(-1, 3) for one in (pt_of(quadjet).log1p(), eta_of(quadjet), mass_of(quadjet).log1p())),
         "other": (pt.log1p(), eta, selected, mass.log1p()),
         "pair": (pair_mass.log1p(), pair_dphi, kind),

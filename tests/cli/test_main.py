@@ -13,6 +13,7 @@ import pytest
 
 from labwright.cli.arguments import parse
 from labwright.cli.verbs import BY_NAME
+from labwright.runs import publish
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,8 @@ from labwright.cli.verbs import BY_NAME
         (["run", "study.yaml", "--step"], 64, "--step: expected one argument"),
         (["run", "study.yaml", "--step", "tran"], 64, "has no step 'tran'. Did you mean train?"),
         (["list", "recipez"], 64, "Did you mean 'recipes'?"),
+        (["list", "codes"], 64, "Did you mean 'findings'?"),
+        (["help", "events"], 64, "events is a recipe: `labwright list options --recipe events`"),
         (["schema", "toi"], 64, "Did you mean 'toy'?"),
         (["help", "--filter", "("], 64, "'(' is not a regular expression"),
         (["run", "absent.yaml"], 66, "there is no such study file"),
@@ -99,6 +102,21 @@ def test_ctrl_c_says_how_to_go_on(labwright, monkeypatch: pytest.MonkeyPatch) ->
     assert "run the same command again" in said.err
 
 
+def test_ctrl_c_while_it_starts_says_the_same() -> None:
+    code = """
+import runpy, sys
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == "labwright.cli.main":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupt())
+runpy.run_module("labwright", run_name="__main__")
+"""
+    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert outcome.returncode == 75
+    assert outcome.stderr.splitlines() == ["labwright: stopped; nothing that was done is lost, run the same command again to go on"]
+
+
 def test_a_full_disk_is_a_sentence(labwright, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: object) -> int:
         raise OSError(28, "No space left on device", "somewhere")
@@ -107,6 +125,32 @@ def test_a_full_disk_is_a_sentence(labwright, monkeypatch: pytest.MonkeyPatch) -
     said = labwright("help")
     assert said.code == 70
     assert "somewhere: the disk is full" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "place", "todo"),
+    [
+        (["run", "study.yaml"], "runs/pack-", "or put runs elsewhere with --runs DIR."),
+        (["report", "study.yaml"], "report.html", "or name another place with --to FILE."),
+        (["demo", "toy", "--to", "sample"], "sample", "or name another place with --to DIR."),
+        (["new", "toy", "mine"], "mine", "or name another place."),
+    ],
+)
+def test_a_place_without_permission_is_named_with_what_the_verb_takes_instead(
+    labwright, study: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], place: str, todo: str
+) -> None:
+    if words[0] == "report":
+        assert labwright("run", study).code == 0
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(publish, "_sync", refuse)
+    said = labwright(*words)
+    assert said.code == 66
+    assert place in said.err
+    assert ".tmp-" not in said.err
+    assert said.err.rstrip().endswith(todo)
 
 
 def test_a_closed_pipe_is_no_error() -> None:

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from labwright.events.evaluation.scored import Scored, joined
 from labwright.events.flags import FLAGS
 from labwright.events.identity import Identity
-from labwright.events.load import PackedEvents
-from labwright.events.scored import Scored, joined
-from labwright.events.scores import Scores
+from labwright.events.packing.load import PackedEvents
+from labwright.events.scoring.scores import Scores
 from labwright.runs.run import Run
 from tests.learn.fake import FakeJob
 

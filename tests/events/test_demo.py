@@ -27,7 +27,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("small")
 def test_it_ends_with_the_report(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("plotly")
     demo = tmp_path / "demo"
     assert main(["demo", "events", "--to", str(demo), "--quiet"]) == 0
     said = capfd.readouterr().out

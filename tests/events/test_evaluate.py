@@ -13,17 +13,19 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from labwright.events import calibration_page, evaluate, pages
-from labwright.events.epochs import EPOCHS, FPR, read_epochs
-from labwright.events.epochs_page import epochs_page, spaced
+from labwright.events import evaluate
+from labwright.events.evaluation import calibration_page, pages
+from labwright.events.evaluation.closing import NoModel
+from labwright.events.evaluation.epochs_page import epochs_page, spaced
 from labwright.events.recipe import EvaluateOptions
+from labwright.events.training.epochs import EPOCHS, FPR, read_epochs
 from labwright.parts.conduct import conduct
-from labwright.runs.errors import DataError, MissingError, Stopped
+from labwright.runs.errors import DataError, MissingError, Stopped, StudyError
 from labwright.runs.publish import digest
 from labwright.runs.run import Run
 from labwright.study.resolve import resolve
 from labwright.watch.report import write_report
-from tests.events.judging import FVT, flag, job, made, random
+from tests.events.judging import FVT, SVB, flag, job, made, random
 from tests.events.studies import PLAIN, conducted, two
 from tests.events.test_train import SETS
 
@@ -189,6 +191,17 @@ def test_no_blinded_event_is_in_any_figure_or_plot(tmp_path: Path) -> None:
         assert file.read_bytes() == (tmp_path / "other" / "output" / "plots" / file.name).read_bytes()
 
 
+def test_pairs_are_a_matrix_where_there_are_several(tmp_path: Path) -> None:
+    p, label = random(1000)
+    found = {}
+    for objective, classes in (("fvt", FVT), ("svb", SVB)):
+        work = job(tmp_path / objective, EvaluateOptions(bootstrap=5, formats=("png",)))
+        page = pages.told_apart(work, made(p, label, classes=classes, objective=objective))
+        found[objective] = [one["title"] for one in page.sections if one["kind"] == "heat"]
+        assert (tmp_path / objective / "output" / "plots" / "pairs.png").exists() is bool(found[objective])
+    assert found == {"fvt": [], "svb": ["AUC of pairs of classes"]}
+
+
 def test_a_stop_is_heard_between_two_curves(tmp_path: Path) -> None:
     p, label = random(200)
     work = job(tmp_path, EvaluateOptions(bootstrap=10))
@@ -200,13 +213,30 @@ def test_a_stop_is_heard_between_two_curves(tmp_path: Path) -> None:
 
 def test_a_failed_closure_leaves_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> None:
-        raise DataError("nothing closes")
+        raise NoModel("nothing closes")
 
     monkeypatch.setattr(evaluate.closure, "report", fail)
     p, label = random(50)
     page = evaluate.MAKERS["closure"](job(tmp_path, EvaluateOptions()), made(p, label, classes=FVT, objective="fvt"))
     assert page.figures == {}
     assert "nothing closes" in page.sections[0]["body"]
+
+
+@pytest.mark.parametrize(("name", "told"), [("m4jj", "Did you mean 'm4j'"), ("zzzzzz", "There are")])
+def test_a_variable_that_is_not_there_is_an_error_whatever_is_drawn(study: Path, run: Run, name: str, told: str) -> None:
+    resolved = resolve([study], sets=[*PLAIN, *HOW, f"evaluate.variables=[{name}]"])
+    with pytest.raises(StudyError, match=told):
+        list(conduct(resolved, step="evaluate", chosen={"predict": run.inputs["predict"]}, quiet=True))
+
+
+def test_only_scores_that_make_no_model_excuse_a_missing_closure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise DataError("the scores are damaged")
+
+    monkeypatch.setattr(evaluate.closure, "report", fail)
+    p, label = random(50)
+    with pytest.raises(DataError, match="damaged"):
+        evaluate.MAKERS["closure"](job(tmp_path, EvaluateOptions()), made(p, label, classes=FVT, objective="fvt"))
 
 
 def test_what_would_be_evaluated_is_told_beforehand(run: Run) -> None:

@@ -12,13 +12,14 @@ import torch
 
 from labwright.cli.main import main
 from labwright.events import export
-from labwright.events.ensemble import Inputs, probabilities, score
-from labwright.events.export import CARD, EXAMPLE, EXPORTED, export_weights, invented
+from labwright.events.export import EXAMPLE, EXPORTED, export_weights, invented
 from labwright.events.folds import fold_of, scored
 from labwright.events.identity import Identity
-from labwright.events.load import load
-from labwright.events.models import load_models
+from labwright.events.packing.load import load
+from labwright.events.scoring.ensemble import Inputs, probabilities, score
+from labwright.events.training.models import load_models
 from labwright.learn import tensors
+from labwright.learn.cards import CARD
 from labwright.runs.errors import CommandError, FaultError, MissingError, StudyError
 from labwright.runs.run import Run
 from tests.events.studies import conducted, two

@@ -179,6 +179,14 @@ def test_a_damaged_file_is_one_finding(tmp_path: Path, spoil: Callable[[Path], N
     assert not any("\n" in str(error) for error in bad)
 
 
+@pytest.mark.parametrize(("form", "kind"), [("root", "ROOT"), ("parquet", "Parquet"), ("h5", "HDF5")])
+@pytest.mark.parametrize("text", ["an event\n", "this is no tree\n" * 40])
+def test_a_file_of_another_kind_is_told_by_its_first_bytes(tmp_path: Path, form: str, kind: str, text: str) -> None:
+    (tmp_path / f"a.{form}").write_text(text)
+    _, bad = outcome(tmp_path, f"a.{form}")
+    assert f"this is no {kind} file: it begins with {text[:16]!r}" in str(bad[0])
+
+
 @pytest.mark.parametrize("part", ["header", "content"])
 def test_of_a_damaged_basket_only_its_rows_are_lost(tmp_path: Path, part: str) -> None:
     path, rows = tmp_path / "a.root", 900

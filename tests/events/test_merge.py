@@ -17,9 +17,9 @@ import pytest
 from labwright.cli.commands.clean import superseded
 from labwright.events import merge
 from labwright.events.folds import Member, scored
-from labwright.events.friends import load as load_friend
-from labwright.events.load import load
-from labwright.events.scores import open_scores
+from labwright.events.packing.load import load
+from labwright.events.reading.friends import load as load_friend
+from labwright.events.scoring.scores import open_scores
 from labwright.runs.errors import DataError, Exit, LabwrightError, MissingError, StudyError
 from labwright.runs.publish import manifest
 from labwright.runs.run import Run, runs_in

@@ -43,10 +43,10 @@ import pytest
 import torch
 
 from labwright.cli.main import main
-from labwright.events import losses, rates
 from labwright.events.network_options import HCROptions, PairformerOptions
-from labwright.events.networks import build
+from labwright.events.networks.build import build
 from labwright.events.recipe import TrainOptions
+from labwright.events.training import losses, rates
 from labwright.runs.errors import Exit
 from labwright.runs.run import Run, runs_in
 from labwright.study.plan import plan

@@ -11,6 +11,7 @@ import pytest
 import uproot
 import yaml
 
+from labwright.events.findings import BadFile
 from labwright.events.source import applies, chunks, listing, raw_files, read, tags_of, year_of
 from labwright.events.source_options import SourceOptions
 from labwright.events.table import PADDING
@@ -325,3 +326,58 @@ def test_no_rows_are_no_events(tmp_path: Path) -> None:
     table = read(listed, chunk, options)
     assert len(table) == 0
     assert [(one.code, one.severity) for one in table.findings] == [("EVT015", "warning")]
+
+
+@pytest.mark.parametrize(("rows", "code"), [(0, "EVT015"), (3, "EVT018")])
+def test_no_event_is_left_of_a_file_without_event_numbers(tmp_path: Path, rows: int, code: str) -> None:
+    columns = events(3)
+    del columns["event"]
+    write_root(tmp_path / "a.root", {name: values[:rows] for name, values in columns.items()})
+    options = source(tmp_path, "a.root", jets={"min_pt_gev": 1e6})
+    listed, (chunk,) = listed_chunks(options)
+    table = read(listed, chunk, options)
+    assert len(table) == 0
+    assert code in {one.code for one in table.findings}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("sets.yml", "data: [a.root]\ndata: [b.root]\n", "'data' stands twice in one section, on line 1 and on line 2"),
+        ("sets.yml", "data: !!python/name:os.system [a.root]\n", "the tag .* is refused"),
+        ("sets.yml", "data: [a.root\n", "a bracket is not closed|not YAML"),
+        ("sets.json", '{"data": ["a.root"], "data": ["b.root"]}', "'data' stands twice"),
+    ],
+)
+def test_a_list_that_says_a_thing_twice_is_refused(tmp_path: Path, name: str, text: str, says: str) -> None:
+    write_root(tmp_path / "a.root", events(5))
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=says):
+        listing(SourceOptions.model_validate({"path": tmp_path, "groups": [{"lists": [f"{name}@@data"]}]}))
+
+
+def test_a_list_may_be_as_long_as_a_campaign(tmp_path: Path) -> None:
+    write_root(tmp_path / "a.root", events(5))
+    (tmp_path / "sets.yml").write_text("data:\n" + "- a.root\n" * 30_000)
+    assert listing(SourceOptions.model_validate({"path": tmp_path, "groups": [{"lists": ["sets.yml@@data"]}]})).names == ("a.root",)
+
+
+def test_the_least_momentum_of_the_other_jets(tmp_path: Path) -> None:
+    write_root(tmp_path / "a.root", events(50, (9, 9)))
+    every, some = (read_all(source(tmp_path, "a.root", jets={"min_other_pt_gev": least})) for least in (0, 60))
+    np.testing.assert_array_equal(every.can_jets, some.can_jets)
+    there = every.other_jets[..., 4] != PADDING
+    kept = there & (every.other_jets[..., 0] >= 60)
+    assert 0 < kept.sum() < there.sum()
+    assert (some.other_jets[..., 4] != PADDING).sum(axis=1).tolist() == kept.sum(axis=1).tolist()
+    np.testing.assert_array_equal(some.other_jets[some.other_jets[..., 4] != PADDING], every.other_jets[kept])
+
+
+def test_the_regression_scales_momentum_and_mass_of_the_four_and_leaves_the_others(tmp_path: Path) -> None:
+    columns = events(50, (6, 6))
+    write_root(tmp_path / "a.root", {**columns, "jet_bReg": ak.ones_like(columns["jet_pt"]) * np.float32(1.25)})
+    plain, scaled = (read_all(source(tmp_path, "a.root", jets=jets)) for jets in ({}, {"b_regression": "jet_bReg"}))
+    np.testing.assert_allclose(scaled.can_jets, plain.can_jets * np.array([1.25, 1, 1, 1.25], np.float32), rtol=1e-6)
+    np.testing.assert_array_equal(scaled.other_jets, plain.other_jets)
+    with pytest.raises(BadFile, match="no column 'jet_bRegg', which the study names for factor"):
+        read_all(source(tmp_path, "a.root", jets={"b_regression": "jet_bRegg"}))

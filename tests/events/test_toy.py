@@ -8,9 +8,9 @@ import pytest
 import uproot
 from numpy.typing import NDArray
 
-from labwright.events.four_vectors import cartesian, mass
-from labwright.events.phase_space import boosted, massless, moving, two_body
-from labwright.events.regions import marked
+from labwright.events.physics.four_vectors import cartesian, mass
+from labwright.events.physics.phase_space import boosted, massless, moving, two_body
+from labwright.events.physics.regions import marked
 from labwright.events.source_options import SourceOptions
 from labwright.events.table import EventTable
 from labwright.events.toy import MODEL, ratio, write_toy

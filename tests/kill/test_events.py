@@ -143,7 +143,7 @@ def in_trainer() -> None:
 
 
 def in_writer() -> None:
-    failing("labwright.events.score_files", "write_friends", 1)
+    failing("labwright.events.scoring.score_files", "write_friends", 1)
 
 
 @pytest.mark.parametrize(("step", "before"), [("pack", in_loader), ("train", in_trainer), ("predict", in_writer)])

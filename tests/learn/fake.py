@@ -53,7 +53,7 @@ class FakeJob:
     def record(self, kind: str, **fields: Any) -> None:
         self.records.append({"kind": kind, **fields})
 
-    def finding(self, code: str, place: str, text: str, severity: str = "error") -> None:
+    def finding(self, code: str, place: str, text: str, severity: str = "error", *, known: bool = False) -> None:
         self.record("finding", code=code, severity=severity, place=place, text=text)
 
     def say(self, text: str) -> None:

@@ -165,3 +165,10 @@ def test_a_model_description_that_is_not_json_is_said(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text("{")
     with pytest.raises(DataError):
         read_model(tmp_path)
+
+
+def test_a_folder_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match="nonet: there is no such folder"):
+        read_model(tmp_path / "nonet")
+    with pytest.raises(MissingError, match=r"there is no model\.json"):
+        read_model(tmp_path)

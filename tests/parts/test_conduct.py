@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -173,3 +174,14 @@ def test_a_run_is_found_by_the_beginning_of_its_name(desk: Desk) -> None:
     assert "count-" not in caught.value.todo
     with pytest.raises(MissingError, match="no run begins"):
         find_run(runs, "train")
+    with pytest.raises(MissingError, match="no run begins") as caught:
+        find_run(runs, "fit-0123456789")
+    assert caught.value.todo == f"There are, newest first: {second.name}, {first.name}."
+
+
+def test_the_joules_of_a_result_are_those_of_its_run(desk: Desk) -> None:
+    folder = desk.conduct(step="count")["count"].folder
+    done = json.loads((folder / "done.json").read_text())
+    # What finishing itself took comes to the journal after done.json.
+    (folder / "done.json").write_text(json.dumps({**done, "energy": []}))
+    assert desk.conduct(step="count")["count"].energy == Run.open(folder).energy() != []

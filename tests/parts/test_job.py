@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from labwright.parts.job import LocalJob, make_job
-from labwright.runs.errors import DataError, MissingError
+from labwright.runs.attempt import attempt
+from labwright.runs.errors import DataError, Exit, MissingError
 from labwright.runs.publish import digest
 from labwright.runs.run import Run
 from labwright.study.step import Part
@@ -49,6 +51,30 @@ def test_findings_and_sources_are_recorded(desk: Desk, capsys: pytest.CaptureFix
         {"kind": "source", "name": "a.txt", "size": 13, "mtime_ns": path.stat().st_mtime_ns, "sha256": digest(path)},
     ]
     assert capsys.readouterr().out == "warning TOY001 a: is empty\n"
+
+
+def test_a_finding_says_what_its_code_stands_for_and_notes_are_counted(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    run = desk.created("count")
+    job, _ = job_of(run)
+    titles = {"TOY001": "a text is short", "TOY002": "a word comes twice"}
+    with attempt(run) as current:
+        job = replace(job, write=current.journal.record, titles=titles)
+        job.finding("TOY001", "a", "3 letters", "warning")
+        job.finding("TOY001", "b", "a text is short", "warning")
+        for place in ("a", "b", "c"):
+            job.finding("TOY002", place, "the", "note")
+        job.finding("TOY003", "a", "is odd", "note")
+        job.finding("TOY004", "a", "is old", "note", known=True)
+        job.say_notes()
+        current.end(Exit.DONE)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "TOY0" in line] == [
+        "warning TOY001 a: a text is short: 3 letters",
+        "warning TOY001 b: a text is short",
+        "note TOY002, 3 times: a word comes twice",
+        "note TOY003 a: is odd",
+    ]
+    assert len(run.findings()) == 7
 
 
 def test_inputs_are_runs_and_have_to_be_there(desk: Desk, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from labwright.runs import patience
 from labwright.runs import publish as module
-from labwright.runs.errors import Exit, FaultError
+from labwright.runs.errors import DeniedError, Exit, FaultError, MissingError
 from labwright.runs.faults import STAGES
 from labwright.runs.patience import Gone
 from labwright.runs.publish import TEMPORARY, manifest, publish, put, remove, sweep, verify, write_json
@@ -100,7 +100,7 @@ def test_an_error_in_the_block_leaves_nothing(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize(("code", "words"), [(errno.ENOSPC, "disk is full"), (errno.EROFS, "read-only"), (errno.EDQUOT, "quota")])
+@pytest.mark.parametrize(("code", "words"), [(errno.ENOSPC, "disk is full"), (errno.EDQUOT, "quota")])
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 def test_a_disk_that_takes_no_more_is_said_in_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, words: str, call: str
@@ -121,6 +121,21 @@ def test_a_disk_that_takes_no_more_is_said_in_a_sentence(
     assert final.read_text() == "old"
 
 
+@pytest.mark.parametrize(("code", "words"), [(errno.EROFS, "the file system is read-only"), (errno.EACCES, "permission denied")])
+def test_a_place_that_may_not_be_written_is_named_and_is_the_users_to_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, words: str
+) -> None:
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code), str(path))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(DeniedError) as caught, publish(tmp_path / "thing", "output") as temporary:
+        os.open(temporary / "inner", os.O_WRONLY)
+    assert str(caught.value).startswith(f"{tmp_path / 'thing' / 'inner'}: {words}. ")
+    assert "--runs" in caught.value.todo
+    assert caught.value.code == Exit.MISSING
+
+
 def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     words = small_disk(tmp_path / "small")
     if words is None:
@@ -135,21 +150,21 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
 
 
 def test_a_denied_input_is_not_taken_for_a_denied_output(tmp_path: Path) -> None:
-    with pytest.raises(FaultError, match="permission denied") as caught, publish(tmp_path / "thing", "output"):
+    with pytest.raises(DeniedError, match="permission denied") as caught, publish(tmp_path / "thing", "output"):
         raise PermissionError(errno.EACCES, "Permission denied", "/data/t000.tif")
     assert caught.value.where == "/data/t000.tif"
 
 
 def test_a_file_where_a_folder_has_to_be(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("")
-    with pytest.raises(FaultError, match="a file stands where a folder has to be"):
+    with pytest.raises(MissingError, match="a file stands where a folder has to be"):
         write_json(tmp_path / "runs" / "pack-1" / "step.json", {}, "step")
 
 
 @pytest.mark.parametrize(("place", "told"), [("runs", "a file stands where"), ("/proc/nowhere", "no folder can be made there")])
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, place: str, told: str) -> None:
     (tmp_path / "runs").write_text("")
-    with pytest.raises(FaultError, match=f"{place}: {told}"):
+    with pytest.raises(MissingError, match=f"{place}: {told}"):
         write_json(tmp_path / place / "thing.json", {}, "output")
 
 

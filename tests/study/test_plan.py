@@ -61,7 +61,7 @@ def test_names_follow_the_raw_files_by_name_and_size_wherever_they_lie(desk: Des
 def test_a_step_is_planned_with_what_it_needs(desk: Desk) -> None:
     assert list(desk.plan(steps=["count"])) == ["count"]
     assert list(desk.plan(steps=["gate"])) == ["count", "gate"]
-    assert list(desk.plan(steps=["fit"])) == ["count", "fit"]
+    assert list(desk.plan(steps=["fit"])) == ["count", "gate", "fit"]
     assert list(desk.plan(steps=["sum"])) == ["count", "gate", "fit", "sum"]
     desk.conduct(step="fit")
     assert list(desk.plan(steps=["sum"])) == ["count", "fit", "sum"], "what is trained has passed its gate"

@@ -10,13 +10,13 @@ import torch
 
 from labwright.cells.pixels import Intensity
 from labwright.cells.recipe import InstanceOptions, NetworkOptions, ViewOptions
+from labwright.learn.cards import CARD, energy, exportable, table
 from labwright.learn.model import copy_model, load_weights, read_model, resolve_checkpoint
 from labwright.learn.unet import UNet
-from labwright.runs.errors import CommandError, DataError, MissingError
+from labwright.runs.errors import DataError
 from labwright.runs.run import Run
 
 CLASSES = ("background", "core", "border")
-CARD = "README.md"
 EXPORTED = {"model.safetensors", "model.json", CARD}
 """The files of an exported model."""
 
@@ -91,18 +91,13 @@ def export_weights(run: Run, to: Path) -> Path:
         MissingError: the run is not a complete training.
         CommandError: ``to`` holds other files, which would be lost.
     """
-    if run.step != "train" or run.done() is None:
-        raise MissingError("this is not a complete training", where=str(run.folder), todo="Name a run such as train-0123456789.")
-    if to.exists() and not (to.is_dir() and {path.name for path in to.iterdir()} <= EXPORTED):
-        raise CommandError("there are other files here", where=str(to), todo="Name a folder that is not there yet.")
+    exportable(run, to, EXPORTED)
     copy_model(run.output("model"), to, {CARD: _card(run)})
     return to
 
 
 def _card(run: Run) -> str:
     level = "mean and deviation of all training frames" if run.options["normalise"] == "pack" else "the frame's own mean and deviation"
-    rows = [f"| {name} | {_cell(value)} |" for name, value in run.figures().items()]
-    joules = [f"| {row['stage']} | {_cell(row['joules'])} | {row['method']} | {row['scope']} |" for row in run.energy()]
     return f"""---
 library_name: labwright
 tags: [instance-segmentation, microscopy, border-core]
@@ -120,21 +115,7 @@ Trained by Labwright, run `{run.name}`, seed {run.description["seed"]}.
 
 Of the training and its validation split. A score against silver or automatic labels is agreement with them, not accuracy.
 
-| figure | value |
-|---|---|
-{_lines(rows)}
+{table(["figure", "value"], run.figures().items())}
 
-## Energy
-
-| stage | joules | method | scope |
-|---|---|---|---|
-{_lines(joules)}
+{energy(run)}
 """
-
-
-def _lines(rows: list[str]) -> str:
-    return "\n".join(rows)
-
-
-def _cell(value: object) -> str:
-    return "not measured" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from labwright.cli.grammar import Argument, Verb
+from labwright.cli.manifest import load
 from labwright.cli.verbs import BY_NAME, VERBS
 from labwright.runs.errors import CommandError
 from labwright.study.messages import nearest
 
+ALSO_CALLED = {"codes": "findings", "files": "sources"}
+"""Words for a choice that are far from how it is spelled."""
 _REQUIRED = "the following arguments are required: "
 
 
@@ -33,6 +36,8 @@ def verb_named(name: str) -> Verb:
         return BY_NAME[name]
     if name.endswith((".yaml", ".yml")):
         todo = f"To run this study: `labwright run {name}`."
+    elif name in load()["recipes"]:
+        todo = f"{name} is a recipe: `labwright list options --recipe {name}` shows its options, `labwright new {name}` begins a study."
     elif close := nearest(name, BY_NAME):
         todo = f"Did you mean `labwright {close}`?"
     else:
@@ -82,7 +87,8 @@ def _add(parser: argparse.ArgumentParser, argument: Argument) -> None:
 def _check_choice(verb: Verb, argument: Argument, value: str | None) -> None:
     if not argument.choices or value is None or value in argument.choices:
         return
-    close = nearest(value, argument.choices)
+    called = ALSO_CALLED.get(value, "")
+    close = called if called in argument.choices else nearest(value, argument.choices)
     raise CommandError(
         f"{argument.name if argument.is_flag else argument.value} cannot be {value!r}",
         where=f"labwright {verb.name}",

@@ -81,7 +81,7 @@ SWEEP = Argument(
     times="*",
 )
 ON = Argument("--on", "where: slurm, htcondor, local, or the name of a site; what the study says by default", "SITE", "site")
-DRY = Argument("--dry-run", "open the sources, write nothing, and say what each step would read and make")
+DRY = Argument("--dry-run", "open the sources, write nothing, and say what each step would read and make; 65 where that finds an error")
 JSON = Argument("--json", "print JSON, and nothing else, on standard output")
 QUIET = Argument("--quiet", "show errors and the result only")
 RECIPE = Argument("recipe", "name of a recipe; `labwright list recipes` shows them", "RECIPE", "recipe")

@@ -11,7 +11,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from labwright.runs.errors import Exit, LabwrightError
+from labwright.cli import STOPPED
+from labwright.runs.errors import DeniedError, Exit, LabwrightError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,9 +41,9 @@ def _guarded(words: list[str]) -> int:
     try:
         return int(_carry_out(words))
     except LabwrightError as error:
-        return tell(error, as_json="--json" in words)
+        return tell(_by_verb(error, words), as_json="--json" in words)
     except KeyboardInterrupt:
-        print("labwright: stopped; nothing that was done is lost, run the same command again to go on", file=sys.stderr)
+        print(STOPPED, file=sys.stderr)
         return int(Exit.AGAIN)
     except BrokenPipeError:
         raise
@@ -54,13 +55,25 @@ def _guarded(words: list[str]) -> int:
 
             sentence = disk_error(error, Path(os.fsdecode(error.filename or ".")))
             if isinstance(sentence, LabwrightError):
-                return tell(sentence, as_json="--json" in words)
+                return tell(_by_verb(sentence, words), as_json="--json" in words)
         if isinstance(error, ModuleNotFoundError):
             from labwright.cli.absent import not_installed
 
             if absent := not_installed(error):
                 return tell(absent, as_json="--json" in words)
         return _our_fault(error, words)
+
+
+def _by_verb(error: LabwrightError, words: list[str]) -> LabwrightError:
+    """The error; where a place cannot be written, with the option by which this verb takes another."""
+    from labwright.cli.verbs import BY_NAME
+
+    verb = BY_NAME.get(words[0])
+    if verb is None or not isinstance(error, DeniedError):
+        return error
+    flags = [f"{flag.name} {flag.value}" for name in ("--to", "--runs") for flag in verb.flags if flag.name == name and flag.value]
+    other = f"name another place with {flags[0]}" if flags else "name another place"
+    return DeniedError(error.what, where=error.where, todo=f"Change its permissions, or {other}.")
 
 
 def tell(error: LabwrightError, *, as_json: bool) -> int:

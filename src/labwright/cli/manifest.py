@@ -47,7 +47,7 @@ def refresh() -> None:
     """Write the recipes of third parties to the cache; a cache that cannot be written is done without."""
     from pathlib import Path
 
-    from labwright.runs.errors import FaultError
+    from labwright.runs.errors import LabwrightError
     from labwright.runs.publish import write_json
     from labwright.study.registry import recipes
 
@@ -60,7 +60,7 @@ def refresh() -> None:
         return
     try:
         write_json(path, build(foreign), "output")
-    except (FaultError, OSError):
+    except (LabwrightError, OSError):
         return
 
 

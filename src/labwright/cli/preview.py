@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def print_preview(studies: Sequence[Study], arguments: argparse.Namespace, step: str | None) -> int:
-    """Print the steps of each study, those that are done too; returns the code of the first refusal."""
+    """Print the steps of each study, those that are done too; returns the code of the first refusal, else 65 where an error was found."""
     previews = [_study(study, arguments, step) for study in studies]
     code = next((preview["code"] for preview in previews if preview["code"] != Exit.DONE), Exit.DONE)
     if arguments.json:
@@ -48,7 +48,8 @@ def _study(study: Study, arguments: argparse.Namespace, step: str | None) -> dic
         error = beforehand.get(planned.name) or (None if refusal else _refusal(planned, by_name))
         previews.append(_preview(planned, error, after=refusal is not None))
         refusal = refusal or error
-    content: dict[str, Any] = {"label": study.label, "code": int(refusal.code if refusal else Exit.DONE), "steps": previews}
+    found = Exit.DATA if any(line.startswith("error ") for preview in previews for line in preview["lines"]) else Exit.DONE
+    content: dict[str, Any] = {"label": study.label, "code": int(refusal.code if refusal else found), "steps": previews}
     return content | ({"error": describe(refusal)} if refusal else {})
 
 
@@ -80,7 +81,7 @@ def _lines(planned: Planned) -> list[str]:
     lines: list[str] = []
     if planned.sources:
         size = sum(file.size for file in planned.sources)
-        lines.append(f"reads {len(planned.sources)} raw files, {size / 1e6:.1f} MB")
+        lines.append(f"reads {len(planned.sources)} raw {'file' if len(planned.sources) == 1 else 'files'}, {size / 1e6:.1f} MB")
     if planned.inputs:
         lines.append(f"reads {', '.join(one.folder.name for one in planned.inputs.values())}")
     if waiting:

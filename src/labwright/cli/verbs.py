@@ -294,7 +294,7 @@ VERBS: tuple[Verb, ...] = (
         (
             Argument(
                 "what",
-                "`weights` and a run, `results` and runs (folders, or names in --runs), or study files",
+                "`weights` and a run, `results` and runs (folders, names in --runs, or a study and --step), or study files",
                 "weights RUN|results RUN|STUDY",
                 "export",
                 times="+",

@@ -11,9 +11,9 @@ from labwright.study.step import Figures, Job
 
 
 def take_over(job: Job[Any], source: Run) -> None:
-    """Record the findings of an earlier run; they count here too."""
+    """Record the findings of an earlier run, which has said them: they count here too."""
     for one in source.findings():
-        job.finding(one["code"], one["place"], one["text"], one["severity"])
+        job.finding(one["code"], one["place"], one["text"], one["severity"], known=True)
 
 
 def report(job: Job[Any], part: str) -> Figures:

@@ -11,16 +11,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from labwright.data.packs import Pack
-from labwright.events import calibration_page, closure, pages
-from labwright.events.bind import PACK
-from labwright.events.epochs_page import epochs_page
-from labwright.events.pages import Page
-from labwright.events.plots import mark_of
+from labwright.events.evaluation import calibration_page, closure, pages, variables
+from labwright.events.evaluation.closing import FVT, NoModel
+from labwright.events.evaluation.epochs_page import epochs_page
+from labwright.events.evaluation.pages import Page
+from labwright.events.evaluation.plots import mark_of
+from labwright.events.evaluation.scored import Scored, open_scored
+from labwright.events.packing.bind import PACK
 from labwright.events.recipe import EvaluateOptions
-from labwright.events.scored import Scored, open_scored
-from labwright.events.scores import open_scores, pack_of
+from labwright.events.scoring.scores import open_scores, pack_of
 from labwright.runs import sections
-from labwright.runs.errors import DataError
 from labwright.runs.publish import write_json
 from labwright.runs.run import Run
 from labwright.study.step import Figures, Job, Part
@@ -32,7 +32,7 @@ Make = Callable[[Job[EvaluateOptions], Scored], Page]
 def _closed(job: Job[EvaluateOptions], scored: Scored) -> Page:
     try:
         figures, made = closure.report(job, scored.packed, scored.scores)
-    except DataError as error:
+    except NoModel as error:
         # Scores that close nothing are scores all the same: the rest of the page tells why.
         job.say(f"no closure: {error}")
         return Page({}, [sections.text("FvT closure", f"There is none: {error}")], {})
@@ -56,7 +56,10 @@ def preview(options: EvaluateOptions, inputs: Mapping[str, Run]) -> list[str]:
 
 
 def parts(job: Job[EvaluateOptions]) -> list[Part]:
-    objective = open_scores(scores_run(job.inputs)).objective
+    run = scores_run(job.inputs)
+    objective = open_scores(run).objective
+    # Whether or not they are drawn: a slip of the pen is no reason to leave something out in silence.
+    variables.require((name for name in job.options.variables if name != FVT), pack_of(run).folder)
     return [Part(name) for name in MAKERS if name != "closure" or objective == "fvt"]
 
 
@@ -110,10 +113,10 @@ def _headlines(run: Run, figures: Mapping[str, Any], counts: Mapping[str, int], 
             low, high = figures[f"{name}_low"], figures[f"{name}_high"]
             method = f"{low:.4f} to {high:.4f}, 95 %" if low is not None and high is not None else "no interval"
             items.append(sections.figure(words, figures[name], method=method))
-    notes = {"compared": "events compared", "unlabelled": "of no class", "unscored": "without a score", "blinded": "blinded"}
+    notes = {"compared": "events compared", "unlabelled": "of no class", "unscored": "without a score"}
     items += [sections.figure(word, counts[name], note="left out" if name != "compared" else "") for name, word in notes.items()]
     items.append(sections.figure("of negative weight", counts["negative_weights"], note="with their sign"))
     note = f"Scores of {run.name}, each by models that never saw the event."
-    if counts["blinded"] or (open_scores(run).objective == "fvt" and not options.unblind):
-        note += " Four-tag data of the signal region are blinded: they are in no figure and no plot."
+    if open_scores(run).objective == "fvt" and not options.unblind:
+        note += " Four-tag data of the signal region are blinded: they are in no figure and no plot, and nothing tells how many they are."
     return sections.figures("Scores", items, note)

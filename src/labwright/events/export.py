@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from labwright.data.sampler import generator
-from labwright.events.ensemble import Inputs, probabilities, score
 from labwright.events.folds import RULES, fold_of
 from labwright.events.identity import Identity
-from labwright.events.models import Models, load_models
-from labwright.events.scores import COUNT, base_columns
+from labwright.events.scoring.ensemble import Inputs, probabilities, score
+from labwright.events.scoring.scores import COUNT, base_columns
+from labwright.events.training.models import Models, load_models
 from labwright.learn import tensors
+from labwright.learn.cards import CARD, energy, exportable, table
 from labwright.learn.model import MODEL
-from labwright.runs.errors import CommandError, FaultError, MissingError
+from labwright.runs.errors import FaultError
 from labwright.runs.publish import publish
 from labwright.runs.run import Run
 
-CARD, EXAMPLE, DESCRIPTION, WEIGHTS = "README.md", "example.safetensors", "model.json", "best"
+EXAMPLE, DESCRIPTION, WEIGHTS = "example.safetensors", "model.json", "best"
 EXPORTED = {CARD, EXAMPLE, DESCRIPTION, WEIGHTS}
 """What an export holds."""
 EXAMPLE_EVENTS = 256
@@ -43,10 +44,7 @@ def export_weights(run: Run, to: Path) -> Path:
         CommandError: ``to`` holds other files, which would be lost.
         FaultError: what was written does not score as the training's own models; nothing is published.
     """
-    if run.step != "train" or run.done() is None:
-        raise MissingError("this is not a complete training", where=str(run.folder), todo="Name a run such as train-0123456789.")
-    if to.exists() and not (to.is_dir() and {path.name for path in to.iterdir()} <= EXPORTED):
-        raise CommandError("there are other files here", where=str(to), todo="Name a folder that is not there yet.")
+    exportable(run, to, EXPORTED)
     trained = load_models(run.output(MODEL))
     with publish(to, "model") as temporary:
         (temporary / WEIGHTS).mkdir(parents=True)
@@ -115,12 +113,11 @@ def _compare(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], folder
 def _card(run: Run, models: Models) -> str:
     told = models.description
     inputs = [
-        f"| {one['name']} | {one['dtype']} | {' × '.join(map(str, one['shape']))} | {', '.join(one['columns'])} |"
-        + f" {', '.join(one.get('units', []))} |"
+        [one["name"], one["dtype"], " × ".join(map(str, one["shape"])), ", ".join(one["columns"]), ", ".join(one.get("units", []))]
         for one in told["inputs"]
     ]
-    rows = [f"| {one['member']} | {_cell(one['best_loss'])} | {_cell(one['best_auc'])} |" for one in told["figures"]]
-    joules = [f"| {row['stage']} | {_cell(row['joules'])} | {row['method']} | {row['scope']} |" for row in run.energy()]
+    rules = "\n".join(f"- {name}: {RULES[name]}." for name in dict.fromkeys(one.folding.kind for one in models.members))
+    figures = [[one["member"], one["best_loss"], one["best_auc"]] for one in told["figures"]]
     scoring = "test" if models.members[0].folding.test else "validation"
     return f"""---
 library_name: labwright
@@ -136,16 +133,14 @@ folding and seed, and the mean of these counts: scores are out of fold, also for
 
 ## Inputs
 
-| name | type | shape | columns | units |
-|---|---|---|---|---|
-{_lines(inputs)}
+{table(["name", "type", "shape", "columns", "units"], inputs)}
 
 The four jets of `can_jets` stand by falling pt. The networks standardise their inputs themselves. Outputs are logits of the classes
 {", ".join(told["classes"])}, then of the pairings 12|34, 13|24, 14|23; softmax of each makes probabilities.
 
 ## Fold rule
 
-{_lines([f"- {name}: {RULES[name]}." for name in dict.fromkeys(one.folding.kind for one in models.members)])}
+{rules}
 
 `model.json` gives kind, k, offset and seed of each member's folding, and its fold.
 
@@ -157,9 +152,9 @@ weights. In Python:
 ```python
 from pathlib import Path
 
-from labwright.events.ensemble import Inputs, score
+from labwright.events.scoring.ensemble import Inputs, score
 from labwright.events.identity import Identity
-from labwright.events.models import load_models
+from labwright.events.training.models import load_models
 
 models = load_models(Path("THIS_FOLDER"))
 scores = score(models, Inputs(can_jets, other_jets, ancillary, Identity(run, lumi, event)))
@@ -176,21 +171,7 @@ to {TOLERANCE:g}.
 
 Of each member on the fold that picked its best epoch.
 
-| member | loss | AUC |
-|---|---|---|
-{_lines(rows)}
+{table(["member", "loss", "AUC"], figures)}
 
-## Energy
-
-| stage | joules | method | scope |
-|---|---|---|---|
-{_lines(joules)}
+{energy(run)}
 """
-
-
-def _lines(rows: Sequence[str]) -> str:
-    return "\n".join(rows)
-
-
-def _cell(value: object) -> str:
-    return "not measured" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -38,6 +38,14 @@ CATALOGUE = catalogue(
         "The year is 0 for its events: the file has no such column and no tag like year:UL18.",
         "Give the group a tag like year:UL18, or leave `year` out of pack.ancillary.",
     ),
+    Code(
+        "EVT005",
+        "warning",
+        "files with different b taggers",
+        "The newest tagger that a file has is read, and these files have different ones, as two eras do. One threshold means another "
+        "efficiency for each of them, so that the number of tags, and which four jets are chosen, differ between the files.",
+        "Name one tagger that all files have with source.jets.b_tag; or pack the eras apart, each with its own source.jets.b_threshold.",
+    ),
     # Reading: what one file tells.
     Code(
         "EVT010",
@@ -138,6 +146,14 @@ CATALOGUE = catalogue(
         "A column that is an input of the network or part of a weight has no number in some events.",
         "Mend the column where it is made, or leave it out of pack.ancillary.",
     ),
+    Code(
+        "EVT024",
+        "error",
+        "friends that have the same column",
+        "Two friends of a file both bring the column, and nothing tells whose is meant; it is taken from neither. Only noted where the "
+        "column means nothing by itself, as the pairings that every friend of scores has.",
+        "Name one of the friends only, or make the other one again with the columns that are needed.",
+    ),
     # Events beside each other.
     Code(
         "EVT030",
@@ -225,7 +241,8 @@ CATALOGUE = catalogue(
         "error",
         "scores of different packs",
         "Row i of one run is another event than row i of the other, so that a mean over both would mean nothing.",
-        "Predict all of them on one pack: trainings of several tags or sweep rows share it where the options of pack are equal.",
+        "Name only the runs of one study, or predict all on one pack: trainings of several tags or sweep rows share it where the options "
+        "of pack are equal.",
     ),
     Code(
         "EVT051",

@@ -17,11 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
-from labwright.events import score_files
 from labwright.events.findings import BadFile
 from labwright.events.recipe import MergeOptions
-from labwright.events.scores import COUNT, DESCRIPTION, MEMBERS, Means, Scores, base_columns, columns, pack_of
-from labwright.events.union import Union, objections, union
+from labwright.events.scoring import score_files
+from labwright.events.scoring.means import Means
+from labwright.events.scoring.scores import COUNT, DESCRIPTION, MEMBERS, Scores, base_columns, columns, pack_of
+from labwright.events.scoring.union import Union, objections, union
 from labwright.runs import sections
 from labwright.runs.errors import StudyError
 from labwright.runs.publish import remove, write_json

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from labwright.learn.options import Select
 from labwright.study.options import Options, option
 
 
@@ -49,6 +50,32 @@ class PairformerOptions(Options):
 
 
 Network = Annotated[HCROptions | PairformerOptions, Field(discriminator="kind")]
+
+
+BETTER: dict[str, Literal["min", "max"]] = {"loss": "min", "auc": "max"}
+"""Whether less or more of a figure is better."""
+
+
+class BestOptions(Select):
+    """Which validation figure says that one epoch of a member is better than another."""
+
+    metric: Literal["loss", "auc"] = option("loss")
+    """The weighted mean loss, or the area under the ROC."""
+    mode: Literal["min", "max"] = option("min")
+    """Follows the metric: `min` of the loss, `max` of the area; the other way round is refused."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _follows(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "mode" not in given and given.get("metric", "loss") in BETTER:
+            return {**given, "mode": BETTER[given.get("metric", "loss")]}
+        return given
+
+    @model_validator(mode="after")
+    def _agrees(self) -> BestOptions:
+        if self.mode != BETTER[self.metric]:
+            raise ValueError(f"mode: {self.mode} of {self.metric} would keep the worst epoch; leave mode out, it follows the metric")
+        return self
 
 
 class GhostOptions(Options):

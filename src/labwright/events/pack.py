@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from labwright.data.findings import Finding
 from labwright.events import preview as source_preview
-from labwright.events.bind import Bound, bind
-from labwright.events.classes import assigned
-from labwright.events.files import opened
 from labwright.events.findings import BadFile, finding
-from labwright.events.pieces import Pieces, write_piece
-from labwright.events.recipe import ClassOptions, PackOptions
-from labwright.events.regions import marked
+from labwright.events.packing.bind import Bound, bind
+from labwright.events.packing.classes import assigned
+from labwright.events.packing.columns import b_tag_findings, flag_findings, look, refuse_absent
+from labwright.events.packing.pieces import Pieces, write_piece
+from labwright.events.physics.regions import marked
+from labwright.events.reading.files import opened
+from labwright.events.recipe import PackOptions
 from labwright.events.source import Chunk, Listing, SourceFile, chunks, listing, raw_files, read
 from labwright.events.table import EventTable
 from labwright.runs import sections
@@ -56,11 +57,13 @@ def sources(options: PackOptions) -> Iterable[RawFile]:
 
 def preview(options: PackOptions, inputs: Mapping[str, Run]) -> list[str]:
     """What would be read, for each set of tags."""
-    return source_preview.preview(options.source, {_words(name, one): one.tags for name, one in options.classes.items()})
+    return source_preview.preview(options)
 
 
 def parts(job: Job[PackOptions]) -> list[Part]:
-    found = chunks(_listing(job), job.options.read_events)
+    listed = _listing(job)
+    refuse_absent(listed, job.options)
+    found = chunks(listed, job.options.read_events)
     return [
         Part("-".join(f"{number:0{width}d}" for number, width in zip(chunk, (5, 12, 12), strict=True)), cost=_rows(chunk))
         for chunk in found
@@ -72,13 +75,16 @@ def work(job: Job[PackOptions], part: Part) -> Figures:
     listed, options = _listing(job), job.options
     chunk = _chunk(part.id)
     file = listed.files[chunk.file]
-    done: dict[str, Any] = {"events": 0, "overfull": 0, "clashes": [], "uuid": ""}
+    done: dict[str, Any] = {"events": 0, "overfull": 0, "clashes": [], "uuid": "", "b_tag": ""}
     try:
         with job.stage("pack"):
             _record_sources(job, listed, chunk)
             if not chunk.start:
                 with opened(file.address, file.tree) as tree:
                     done["uuid"] = tree.uuid
+                seen = look(listed, chunk.file, options.source)
+                done["b_tag"] = seen.b_tag
+                _tell(job, flag_findings(file, seen, options))
             table, ancillary = _with_ancillary(marked(read(listed, chunk, options.source), options.regions), options.ancillary)
             found = assigned(table, [one.tags for one in listed.files], options.classes)
     except BadFile as bad:
@@ -107,7 +113,8 @@ def finish(job: Job[PackOptions]) -> Figures:
         listed, results = _listing(job), job.results()
         # Names of parts sort by file and row.
         there = [name for name in sorted(results) if results[name]["events"]]
-        told = [*listed.findings, *_clash_findings(results)]
+        b_tags = {chunk.file: result["b_tag"] for name, result in results.items() if not (chunk := _chunk(name)).start}
+        told = [*listed.findings, *b_tag_findings(listed, b_tags, job.options.source), *_clash_findings(results)]
         if not there:
             raise _nothing_left(job, told)
         files = [_file(results, number, file) for number, file in enumerate(listed.files)]
@@ -138,14 +145,6 @@ def _chunk(part: str) -> Chunk:
 def _rows(chunk: Chunk) -> int:
     """Its cost; a file that has no rows, or cannot be opened, costs a look."""
     return max(1, chunk.stop - chunk.start)
-
-
-def _words(name: str, one: ClassOptions) -> str:
-    """A class for the preview: ``t3 where three_tag and SB|SR, weighed by weight × pseudo_tag_weight, one in 10``."""
-    where = f" where {' and '.join(one.where)}" if one.where else ""
-    prescale = f", one in {one.prescale}" if one.prescale > 1 else ""
-    weight = f"weighed by {' × '.join(one.weight)}" if one.weight else "not weighed"
-    return f"{name}{where}, {weight}{prescale}"
 
 
 def _with_ancillary(table: EventTable, names: tuple[str, ...]) -> tuple[EventTable, NDArray[np.float32]]:

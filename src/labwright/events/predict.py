@@ -16,16 +16,17 @@ import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
 from labwright.data.packs import Pack
-from labwright.events import ensemble, predict_report, score_files
-from labwright.events.bind import EVENTS, PACK
-from labwright.events.files import opened
 from labwright.events.findings import BadFile
 from labwright.events.folds import RULES, prove, scored
 from labwright.events.identity import Identity
-from labwright.events.models import Models, Which, load_models, model_files, model_folder
+from labwright.events.packing.bind import EVENTS, PACK
+from labwright.events.reading.files import opened
 from labwright.events.recipe import PredictOptions
-from labwright.events.score_files import Blocks
-from labwright.events.scores import DESCRIPTION, Means, base_columns, columns
+from labwright.events.scoring import ensemble, predict_report, score_files
+from labwright.events.scoring.means import Means
+from labwright.events.scoring.score_files import Blocks
+from labwright.events.scoring.scores import COUNT, DESCRIPTION, base_columns, columns
+from labwright.events.training.models import Models, Which, load_models, model_files, model_folder
 from labwright.learn.devices import inference
 from labwright.learn.model import MODEL, read_model
 from labwright.runs.errors import DataError, Stopped, StudyError
@@ -66,7 +67,7 @@ def parts(job: Job[PredictOptions]) -> list[Part]:
     models, pack = _models(job), job.inputs["pack"]
     table = parquet.read_table(pack.output(EVENTS), columns=list(Identity._fields))
     identity = Identity(*(table.column(name).to_numpy() for name in Identity._fields))
-    _same_classes(models, pack)
+    _fits(models, pack)
     columns(models.description["objective"], models.description["classes"])  # names that clash are told before any work
     write_json(job.run.output("folds.json"), prove(models.members, identity), "output")
     without = ~np.logical_or.reduce([scored(one, identity) for one in models.members])
@@ -88,7 +89,7 @@ def work(job: Job[PredictOptions], part: Part) -> Figures:
     options: PredictOptions = job.options
     start, stop = map(int, part.id.split("-"))
     with job.stage("read"):
-        events, label = _events(job.inputs["pack"], start, stop)
+        events, label, flags = _events(job.inputs["pack"], start, stop)
     models = _models(job)
     told = models.description
     means = Means(told["objective"], told["classes"], stop - start)
@@ -110,7 +111,13 @@ def work(job: Job[PredictOptions], part: Part) -> Figures:
         found = means.columns()
         np.save(temporary / f"{WHOLE}.npy", np.stack([values.astype(np.float32) for values in found.values()], 1), allow_pickle=False)
     shown = predict_report.shown(told["objective"], told["classes"])
-    return {"events": stop - start, "classes": predict_report.sums(found, label, shown), "device": str(device.torch_device)}
+    hidden = predict_report.blinded(told["objective"], told["classes"], label, flags)
+    return {
+        "events": stop - start,
+        "scored": int(np.count_nonzero(found[COUNT])),
+        "classes": predict_report.sums(found, label, shown, hidden),
+        "device": str(device.torch_device),
+    }
 
 
 def finish(job: Job[PredictOptions]) -> Figures:
@@ -193,22 +200,24 @@ def _models(job: Job[PredictOptions]) -> Models:
     return _loaded(folder, _which(job.options), description.stat().st_mtime_ns if description.is_file() else 0)
 
 
-def _same_classes(models: Models, pack: Run) -> None:
-    """Raise where the labels of a pack are not those of the models."""
-    packed, trained = Pack.open(pack.output(PACK)).attributes["classes"], models.description["classes"]
-    if packed != trained:
-        raise StudyError(
-            f"the models know the classes {', '.join(trained)}, the pack has {', '.join(packed)}",
-            where="predict.checkpoint",
-            todo="Give pack.classes the same names in the same order; a class may have no event.",
-        )
+def _fits(models: Models, pack: Run) -> None:
+    """Raise where labels or further inputs of a pack are not those of the models; equal in number, both would go unnoticed."""
+    packed, trained = Pack.open(pack.output(PACK)).attributes, models.description
+    for names, noun, hint in (("classes", "classes", "; a class may have no event"), ("ancillary", "further inputs", "")):
+        if packed[names] != trained[names]:
+            told = [", ".join(of[names]) or "none" for of in (trained, packed)]
+            raise StudyError(
+                f"the models know the {noun} {told[0]}, the pack has {told[1]}",
+                where="predict.checkpoint",
+                todo=f"Give pack.{names} the same names in the same order{hint}.",
+            )
 
 
-def _events(pack: Run, start: int, stop: int) -> tuple[ensemble.Inputs, NDArray[np.uint8]]:
-    """Rows of a pack, and their labels; only these are read."""
+def _events(pack: Run, start: int, stop: int) -> tuple[ensemble.Inputs, NDArray[np.uint8], NDArray[np.uint16]]:
+    """Rows of a pack, their labels and their flags; only these are read."""
     arrays = Pack.open(pack.output(PACK)).arrays
     with opened(str(pack.output(EVENTS)), "") as table:
-        found = table.read([*Identity._fields, "label"], start, stop)
+        found = table.read([*Identity._fields, "label", "flags"], start, stop)
     identity = Identity(*(np.asarray(found[name]) for name in Identity._fields))
 
     def rows(name: str) -> NDArray[Any]:
@@ -219,4 +228,5 @@ def _events(pack: Run, start: int, stop: int) -> tuple[ensemble.Inputs, NDArray[
         return whole[start - first * chunk : stop - first * chunk]
 
     ancillary = rows("ancillary") if "ancillary" in arrays else np.zeros((stop - start, 0), np.float32)
-    return ensemble.Inputs(rows("can_jets"), rows("other_jets"), ancillary, identity), np.asarray(found["label"])
+    inputs = ensemble.Inputs(rows("can_jets"), rows("other_jets"), ancillary, identity)
+    return inputs, np.asarray(found["label"]), np.asarray(found["flags"])

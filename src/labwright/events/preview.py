@@ -2,59 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from labwright.events.compose import numbers
-from labwright.events.files import opened
-from labwright.events.findings import BadFile
-from labwright.events.friends import joined
-from labwright.events.layouts import LAYOUTS, Found, match
+from labwright.data.findings import Finding
+from labwright.events.findings import BadFile, finding
+from labwright.events.packing.classes import nothing
+from labwright.events.packing.columns import flag_findings, looked, refuse_absent
+from labwright.events.reading.compose import numbers
+from labwright.events.reading.files import opened
+from labwright.events.reading.friends import joined
+from labwright.events.reading.layouts import LAYOUTS, Found, match
+from labwright.events.recipe import ClassOptions, PackOptions
 from labwright.events.source import Listing, SourceFile, applies, listing
 from labwright.events.source_options import SourceOptions
 
 
-def preview(options: SourceOptions, classes: Mapping[str, str]) -> list[str]:
-    """Files, friends, selection, columns, classes, rows and sum of weights of each set of tags.
-
-    Args:
-        options: of the source.
-        classes: the tags of each class, by its name.
+def preview(options: PackOptions) -> list[str]:
+    """Files, friends, selection, columns, classes, rows and sum of weights of each set of tags; then what is wrong.
 
     Raises:
         MissingError, DataError: as ``listing``. A file that cannot be read is a line.
+        StudyError: as ``columns.refuse_absent``.
     """
-    listed = listing(options)
+    told = listing(options.source)
+    refuse_absent(told, options)
     groups: dict[frozenset[str], list[SourceFile]] = {}
-    for file in listed.files:
+    for file in told.files:
         groups.setdefault(file.tags, []).append(file)
-    lines = []
+    lines: list[str] = []
+    wrong = list(told.findings)
+    above: list[str] = []
     for tags, files in groups.items():
-        lines += _group(tags, files, listed, options, [name for name, wanted in classes.items() if applies(wanted, tags)])
-    return [*lines, *(f"{one.severity} {one.code} {one.place}: {one.text}" for one in listed.findings)]
+        some, bad, above = _group(tags, files, told, options, above)
+        lines, wrong = lines + some, wrong + bad
+    all_tags = [file.tags for file in told.files]
+    wrong += [
+        finding("EVT033", name, nothing(name, one, all_tags))
+        for name, one in options.classes.items()
+        if not any(applies(one.tags, tags) for tags in all_tags)
+    ]
+    return [*lines, *(f"{one.severity} {one.code} {one.place}: {one.text}" for one in wrong)]
 
 
-def _group(tags: frozenset[str], files: Sequence[SourceFile], listed: Listing, options: SourceOptions, classes: Sequence[str]) -> list[str]:
+def _group(
+    tags: frozenset[str], files: Sequence[SourceFile], told: Listing, options: PackOptions, above: list[str]
+) -> tuple[list[str], list[Finding], list[str]]:
+    """Lines, what is wrong, and the columns that were told last in full; of the columns only what differs from those ``above``."""
     rows, weights, found = 0, 0.0, None
-    bad: list[str] = []
+    bad: list[Finding] = []
     for file in files:
         try:
-            found, entries, weight = _file(file, listed, options)
+            found, entries, weight = _file(file, told, options.source)
         except BadFile as error:
-            bad.append(f"  error {error.finding} {error}")
+            bad.append(finding(error.finding, file.name, error.what))
         else:
             rows, weights = rows + entries, weights + weight
+            bad += flag_findings(file, looked(found), options)
     friends = list(dict.fromkeys(spec for file in files for spec in file.friends))
+    mine = [_words(name, one) for name, one in options.classes.items() if applies(one.tags, tags)]
+    columns = _all(found) if found else []
     lines = [
         f"{','.join(sorted(tags)) or 'no tags'}: {_some([file.name for file in files])}",
         f"  friends: {', '.join(friends) or 'none'}",
-        f"  selection: {_selection(options, found)}",
-        *([f"  columns: {', '.join(_all(found))}"] if found else []),
-        f"  classes: {'; '.join(classes) or 'none'}",
+        f"  selection: {_selection(options.source, found)}",
+        *([f"  columns: {_beside(columns, above)}"] if found else []),
+        f"  classes: {'; '.join(mine) or 'none'}",
         f"  {rows:,} rows, sum of weights {weights:,.6g}",
     ]
-    return lines + bad
+    return lines, bad, above or columns
+
+
+def _beside(columns: Sequence[str], above: Sequence[str]) -> str:
+    """All of them, or what sets them apart from those above where that is less."""
+    more = [name for name in columns if name not in above]
+    less = [name for name in above if name not in columns]
+    if not above or len(more) + len(less) >= len(columns):
+        return ", ".join(columns)
+    return "as above" + f", and {', '.join(more)}" * bool(more) + f", without {', '.join(less)}" * bool(less)
+
+
+def _words(name: str, one: ClassOptions) -> str:
+    """A class for the preview: ``t3 where three_tag and SB|SR, weighed by weight × pseudo_tag_weight, one in 10``."""
+    where = f" where {' and '.join(one.where)}" if one.where else ""
+    prescale = f", one in {one.prescale}" if one.prescale > 1 else ""
+    weight = f"weighed by {' × '.join(one.weight)}" if one.weight else "not weighed"
+    return f"{name}{where}, {weight}{prescale}"
 
 
 def _file(file: SourceFile, listed: Listing, options: SourceOptions) -> tuple[Found, int, float]:

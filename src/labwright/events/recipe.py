@@ -17,9 +17,19 @@ from pydantic import AfterValidator, create_model, model_validator
 
 from labwright.events.flags import condition
 from labwright.events.intervals import intervals
-from labwright.events.network_options import FinetuneOptions, GhostOptions, GrowOptions, HCROptions, MilestoneOptions, Network, Rates
+from labwright.events.network_options import (
+    BestOptions,
+    FinetuneOptions,
+    GhostOptions,
+    GrowOptions,
+    HCROptions,
+    MilestoneOptions,
+    Network,
+    PlateauOptions,
+    Rates,
+)
 from labwright.events.source_options import SourceOptions
-from labwright.learn.options import Adam, Constant, FitOptions, Interval, Optimizer, Schedule, Select
+from labwright.learn.options import Adam, Constant, FitOptions, Interval, Optimizer, Schedule, Stop
 from labwright.study.messages import listed, nearest
 from labwright.study.options import Options, option
 from labwright.study.references import named
@@ -151,8 +161,10 @@ class TrainOptions(FitOptions):
     """How the learning rate changes beside `rates`, which multiplies it: a warm-up, for example."""
     precision: Literal["fp32"] = option("fp32")
     """Number format; networks this small gain nothing from fewer bits."""
-    select: Select = option(Select(metric="loss", mode="min"))
-    """Which validation figure picks the best epoch of each member: `loss` or `auc`."""
+    select: BestOptions = option(BestOptions())
+    """Which validation figure picks the best epoch of each member."""
+    stop: Stop = option(Stop())
+    """When to stop early; patience is counted for each member by itself, also where several train together."""
     objective: Literal["svb", "fvt"] = option("svb")
     """`svb`: weighted cross-entropy over all classes. `fvt`: over d4, d3, t4, t3, without d4 in the signal region."""
     network: Network = option(HCROptions())
@@ -161,9 +173,11 @@ class TrainOptions(FitOptions):
     """How events are dealt into folds."""
     seeds: Numbers = option("0")
     """Trainings of each fold that differ only in what is random: `0-2` makes three of each."""
-    members: Literal["auto", "together", "apart"] = option("auto", effect=False)
-    """All models in one stacked network, or one after the other; `auto` measures both for a moment and records the choice."""
-    max_members: int | None = option(None, ge=1, effect=False)
+    members: Literal["auto", "together", "apart"] = option("auto")
+    """All models in one stacked network, or one after the other: the same models but for rounding, and for what `network.dropout` draws.
+    `auto` takes apart with dropout; else it measures both for a moment, takes what is faster by more than a quarter, or else together on
+    a GPU and apart on a CPU, and records the choice."""
+    max_members: int | None = option(None, ge=1)
     """At most so many models in one stack, where memory is short."""
     grow: GrowOptions = option(GrowOptions())
     """Growing batches."""
@@ -175,6 +189,16 @@ class TrainOptions(FitOptions):
     """A last stage for the output layer."""
     negative_weights: Literal["keep", "drop", "absolute"] = option("keep")
     """What the loss does with events of negative weight."""
+
+    @model_validator(mode="after")
+    def _has_effect(self) -> TrainOptions:
+        if isinstance(self.rates, PlateauOptions) and self.validate == "never":
+            raise ValueError("rates: {kind: plateau} goes by the validation losses, and validate: never has none; take milestones")
+        if self.stop.patience is not None and self.validate == "never":
+            raise ValueError("stop.patience counts validations, and validate: never has none")
+        if self.network.kind != "hcr" and "ghost" in self.model_fields_set and self.ghost != GhostOptions():
+            raise ValueError(f"ghost is of the batch norm of hcr; {self.network.kind} has none: leave it out")
+        return self
 
 
 class PredictOptions(Options):

@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from labwright.data.findings import Finding
-from labwright.events.addresses import document, matching, placed, size
-from labwright.events.compose import Place, composed
-from labwright.events.files import opened
 from labwright.events.findings import BadFile, finding
-from labwright.events.friends import Friend, joined, load
-from labwright.events.layouts import LAYOUTS, match
+from labwright.events.reading.addresses import document, matching, placed, size
+from labwright.events.reading.compose import Place, composed
+from labwright.events.reading.files import opened
+from labwright.events.reading.friends import Friend, joined, load, shared
+from labwright.events.reading.layouts import LAYOUTS, known, match
 from labwright.events.source_options import GroupOptions, SourceOptions
 from labwright.events.table import EventTable
 from labwright.runs import grid_proxy
 from labwright.runs.errors import DataError, MissingError
 from labwright.runs.remote import is_remote
+from labwright.study.messages import listed
 from labwright.study.step import RawFile
 
 
@@ -111,7 +112,8 @@ def listing(options: SourceOptions) -> Listing:
     friends = {spec: load(spec, base) for spec in dict.fromkeys(spec for group in options.groups for spec in group.friends)}
     for friend in friends.values():
         _check_proxy(friend.addresses(), options.planned_minutes)
-    names = _named(dict.fromkeys([*tags, *(address for friend in friends.values() for address in friend.addresses())]), base)
+    pieces = list(dict.fromkeys(address for friend in friends.values() for address in friend.addresses()))
+    names = _named(tags, dict.fromkeys([*pieces, *(friend.document for friend in friends.values())]), base)
     files = tuple(
         SourceFile(
             names[address],
@@ -124,11 +126,16 @@ def listing(options: SourceOptions) -> Listing:
     )
     unused = [group for group in options.groups if group.friends and not any(applies(group.tags, file.tags) for file in files)]
     found = [finding("EVT001", group.tags, f"no file has all of these tags: {', '.join(group.friends)} unused") for group in unused]
+    found += _shared_columns(files, friends, options)
     documents = [
-        *(_document(spec, base, [names[address] for address in addresses]) for spec, addresses in lists.items()),
-        *(_document(spec, base, friend.meaning()) for spec, friend in friends.items()),
+        *(
+            _meaning(Path(placed(spec.partition("@@")[0], base)), spec, [names[address] for address in addresses])
+            for spec, addresses in lists.items()
+        ),
+        *(_friend_document(friend, names[friend.document], options.groups) for friend in friends.values()),
     ]
-    return Listing(files, friends, names, tuple(documents), tuple(found))
+    raw = {address: names[address] for address in [*tags, *pieces]}
+    return Listing(files, friends, raw, tuple(documents), tuple(found))
 
 
 def raw_files(listed: Listing) -> list[RawFile]:
@@ -201,10 +208,29 @@ def _entry_list(spec: str, base: Path) -> list[str]:
     return [placed(entry, base) for entry in entries]
 
 
-def _document(spec: str, base: Path, meaning: object) -> RawFile:
+def _shared_columns(files: Sequence[SourceFile], friends: Mapping[str, Friend], options: SourceOptions) -> list[Finding]:
+    """Columns that several friends of a file have (EVT024); a note where they mean nothing by themselves."""
+    told: dict[tuple[str, ...], dict[str, None]] = {}
+    for specs in dict.fromkeys(file.friends for file in files):
+        for name, owners in shared([friends[spec] for spec in specs]).items():
+            told.setdefault(owners, {})[name] = None
+    found = []
+    for owners, names in told.items():
+        one = finding("EVT024", listed(owners), f"{'both' if len(owners) == 2 else 'all'} have {listed(names, 8)}, taken from none of them")
+        found.append(one if names.keys() & known(options) else one._replace(severity="note"))
+    return found
+
+
+def _friend_document(friend: Friend, name: str, groups: Sequence[GroupOptions]) -> RawFile:
+    """The description of a friend. Its way there never counts, so that it may move; which files it goes with does."""
+    tags = sorted(",".join(sorted(tags_of(group.tags))) for group in groups if friend.spec in group.friends)
+    return _meaning(Path(friend.document), f"{name}@@{friend.keys}" if friend.keys else name, [tags, friend.meaning()])
+
+
+def _meaning(path: Path, name: str, meaning: object) -> RawFile:
     """A list of files or the description of a friend as a raw file: which file has which tags and rows depends on it."""
     text = json.dumps(meaning, sort_keys=True).encode()
-    return RawFile(Path(placed(spec.partition("@@")[0], base)), spec, len(text), hashlib.sha256(text).hexdigest())
+    return RawFile(path, name, len(text), hashlib.sha256(text).hexdigest())
 
 
 def _check_proxy(addresses: Sequence[str], planned_minutes: int) -> None:
@@ -212,16 +238,20 @@ def _check_proxy(addresses: Sequence[str], planned_minutes: int) -> None:
         grid_proxy.check(planned_minutes, "Public servers need none: set source.planned_minutes to 0.")
 
 
-def _named(addresses: Collection[str], base: Path) -> dict[str, str]:
+def _named(files: Collection[str], friends: Collection[str], base: Path) -> dict[str, str]:
     """A name for each that stays when a tree of folders moves: the way from ``base``, or the last parts of a path that is not below it,
-    two or as many as tell all apart; a remote address is its own name."""
+    two or as many as tell all apart; a remote address is its own name. What belongs to friends may move by itself: it is known by the
+    last part, or as many as tell all apart, wherever it lies."""
 
     def name(address: str, parts: int) -> str:
         if is_remote(address):
             return address
         path = Path(address)
+        if address not in files:
+            return "/".join(path.parts[1 - parts :])
         return path.relative_to(base).as_posix() if path.is_relative_to(base) else "/".join(path.parts[-parts:])
 
+    addresses = dict.fromkeys([*files, *friends])
     names: dict[str, str] = {}
     for parts in itertools.count(2):
         names = {address: name(address, parts) for address in addresses}

@@ -21,9 +21,9 @@ class GroupOptions(Options):
     """Files, by path or address (`root://…`, `s3://…`); `*` stands for any part of a local name. A relative path lies below `path`."""
     lists: tuple[str, ...] = option(())
     """Lists of files in YAML or JSON: `datasets.yml@@datasets.TTToHadronic.UL18.picoAOD.files`."""
-    friends: tuple[str, ...] = option(())
+    friends: tuple[str, ...] = option((), effect=False)
     """Friend trees that hold further columns of the same rows: a document, `friend.json@@HCR_input`, or the run of predict or merge that
-    wrote one."""
+    wrote one. What it holds counts with the raw files, wherever it lies."""
 
 
 class JetsOptions(Options):

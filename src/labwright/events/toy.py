@@ -29,14 +29,15 @@ import uproot
 from numpy.typing import NDArray
 
 from labwright.data.sampler import generator
-from labwright.events.four_vectors import Floats, Real, delta_r
-from labwright.events.jcm import pseudo_tag_weight
-from labwright.events.jets import EMPTY, Jets, Selection
-from labwright.events.pairings import PAIRINGS
-from labwright.events.phase_space import boosted, massless, moving, two_body
-from labwright.events.regions import flags_run2, plane_run2
+from labwright.events.physics.four_vectors import Floats, Real, delta_r
+from labwright.events.physics.jcm import pseudo_tag_weight
+from labwright.events.physics.jets import Jets, Selection
+from labwright.events.physics.pairings import PAIRINGS
+from labwright.events.physics.phase_space import boosted, massless, moving, two_body
+from labwright.events.physics.regions import flags_run2, plane_run2
+from labwright.events.physics.top import top_variables
 from labwright.events.table import BITS, SELECTED
-from labwright.events.top import top_variables
+from labwright.events.toy_jets import MAX_ABS_ETA, MAX_OTHERS, MIN_PT_GEV, radiation, smeared
 from labwright.runs.publish import publish
 
 MODEL = (0.25, 1.0, 0.5, 1.0)
@@ -46,7 +47,6 @@ SIMULATED = 3
 """How many times the data's events the simulation has."""
 YEARS = {"UL17": 0.4, "UL18": 0.6}
 BOSONS = {"HH": (125.0, 125.0), "ZH": (91.0, 125.0), "ZZ": (91.0, 91.0)}
-MIN_PT_GEV, MAX_ABS_ETA, MAX_OTHERS = 40.0, 2.4, 8
 TITLE = "TOY events: invented, no measurement and no simulation of one"
 _BLOCK = 20_000
 
@@ -158,41 +158,10 @@ def _multijets(random: np.random.Generator, count: int) -> Real:
 def _passing(random: np.random.Generator, make: Callable[[np.random.Generator, int], Real], count: int) -> Iterator[tuple[Real, Real]]:
     """Exactly ``count`` events that pass, in blocks: candidates (n, 4, 4) and other jets (n, 8, 5)."""
     while count > 0:
-        four = _smeared(random, make(random, _BLOCK))
+        four = smeared(random, make(random, _BLOCK))
         four = four[np.all((four[..., 0] >= MIN_PT_GEV) & (np.abs(four[..., 1]) <= MAX_ABS_ETA), axis=1)][:count]
         count -= len(four)
-        yield four, _radiation(random, len(four))
-
-
-def _smeared(random: np.random.Generator, vectors: Real) -> Real:
-    """Massless vectors (N, 4, 4) as jets: pt, eta, phi, mass, by falling pt."""
-    shape = vectors.shape[:2]
-    pt = np.hypot(vectors[..., 0], vectors[..., 1])
-    eta = np.arcsinh(vectors[..., 2] / pt) + random.normal(0, 0.02, shape)
-    phi = np.arctan2(vectors[..., 1], vectors[..., 0]) + random.normal(0, 0.02, shape)
-    pt = pt * np.maximum(random.normal(1, 0.10, shape), 0.1)
-    jets = np.stack([pt, eta, np.remainder(phi + np.pi, 2 * np.pi) - np.pi, _masses(random, pt)], axis=-1)
-    return _as_stored(np.take_along_axis(jets, np.argsort(-pt, axis=1)[..., None], axis=1))
-
-
-def _radiation(random: np.random.Generator, count: int) -> Real:
-    """Other jets (N, 8, 5), by falling pt."""
-    shape = (count, MAX_OTHERS)
-    pt = np.sort(20 + random.exponential(35, shape), axis=1)[:, ::-1]
-    eta, phi = random.normal(0, 1.6, shape), random.uniform(-np.pi, np.pi, shape)
-    selected = (pt >= MIN_PT_GEV) & (np.abs(eta) <= MAX_ABS_ETA)
-    jets = _as_stored(np.stack([pt, eta, phi, _masses(random, pt), selected], axis=-1))
-    there = np.arange(MAX_OTHERS) < random.poisson(1.8, count)[:, None]
-    return np.where(there[..., None], jets, EMPTY)
-
-
-def _masses(random: np.random.Generator, pt: Real) -> Real:
-    return pt * (0.04 + 0.12 * random.beta(2, 4, pt.shape))
-
-
-def _as_stored(values: Real) -> Real:
-    """Rounded to float32 as files hold it, so that what is computed here and from the file is the same."""
-    return values.astype(np.float32).astype(np.float64)
+        yield four, radiation(random, len(four))
 
 
 def _ratio(four: Floats) -> Real:

@@ -7,38 +7,41 @@ listed, and does not change what is learnt.
 from __future__ import annotations
 
 import copy
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
-from labwright.events import rates
-from labwright.events.classes import NONE
-from labwright.events.epochs import EPOCHS, write_epochs
 from labwright.events.findings import CATALOGUE
 from labwright.events.folds import Member, members, prove
-from labwright.events.load import PackedEvents, load
-from labwright.events.members import PREFIX, row
-from labwright.events.models import Which, description, load_models, model_files, model_folder, write_models
-from labwright.events.modes import choose
+from labwright.events.network_options import PairformerOptions
+from labwright.events.packing.classes import NONE
+from labwright.events.packing.load import PackedEvents, load
 from labwright.events.recipe import TrainOptions
-from labwright.events.task import BEST, METRICS, EventsTask, read_best, rows_of, usable
+from labwright.events.training import groups, origins, rates
+from labwright.events.training.epochs import EPOCHS, write_epochs
+from labwright.events.training.groups import members_of, part_of
+from labwright.events.training.history import BEST, METRICS, History, chosen, ended, read_best, values_of
+from labwright.events.training.members import PREFIX, row
+from labwright.events.training.models import Which, description, write_models
+from labwright.events.training.modes import choose
+from labwright.events.training.rows import rows_of, usable
+from labwright.events.training.task import EventsTask
 from labwright.learn import tensors
+from labwright.learn.checkpoints import Checkpoints
 from labwright.learn.loop import fit
 from labwright.learn.model import MODEL, find_checkpoint, weights_at
 from labwright.learn.report import training_sections, write_metrics
-from labwright.learn.resume import origin_files
 from labwright.runs import sections
-from labwright.runs.errors import DataError, MissingError
+from labwright.runs.errors import DataError
 from labwright.runs.publish import write_json
 from labwright.runs.run import Run
 from labwright.study.step import Figures, Job, Machine, Part, RawFile
 
-GROUP = "members-"
-"""Before first and last + 1 in the id of a part with several members."""
 SHARED = ("epochs", "precision", "device", "threads")
 
 
@@ -50,10 +53,7 @@ def _events(folder: Path) -> PackedEvents:
 
 def sources(options: TrainOptions) -> Iterable[RawFile]:
     """The files of weights or of a training to go on from."""
-    if options.start_from is not None:
-        return model_files(options.start_from)
-    models = members(options)
-    return origin_files(options, _part(models, 0, len(models)))
+    return origins.files(options, members(options))
 
 
 def preview(options: TrainOptions, inputs: Mapping[str, Run]) -> list[str]:
@@ -81,17 +81,21 @@ def parts(job: Job[TrainOptions]) -> list[Part]:
     least = _least(job, events, models)
     most = min(options.max_members or len(models), len(models))
     mode = options.members if most > 1 else "apart"
-    if mode == "auto":
+    if mode == "auto" and isinstance(options.network, PairformerOptions) and options.network.dropout:
+        # A stack draws what it leaves out otherwise than its members would alone.
+        mode = "apart"
+        job.record("members", mode=mode, members=most)
+    elif mode == "auto":
         found = choose(options, events, least, most, job.machine.threads, job.machine.workers)
         job.record("members", **found)
         job.say(
             f"{most} members train {found['mode']}: {found['seconds_together']:.0f} s together, "
-            f"{found['seconds_apart']:.0f} s apart by a short measurement"
+            f"{found['seconds_apart']:.0f} s apart by a short measurement" + ("" if found["measured"] else ", nearly a tie")
         )
         mode = found["mode"]
         most = found["stack"]
     size = most if mode == "together" else 1
-    return [_part(models, start, min(start + size, len(models))) for start in range(0, len(models), size)]
+    return [part_of(models, start, min(start + size, len(models))) for start in range(0, len(models), size)]
 
 
 def _least(job: Job[TrainOptions], events: PackedEvents, models: Sequence[Member]) -> int:
@@ -111,27 +115,6 @@ def _least(job: Job[TrainOptions], events: PackedEvents, models: Sequence[Member
     return least
 
 
-def _part(models: Sequence[Member], start: int, stop: int) -> Part:
-    return Part(models[start].name if stop - start == 1 else f"{GROUP}{start}-{stop}", cost=stop - start)
-
-
-def members_of(options: TrainOptions, part: str) -> list[Member]:
-    """The members that train in a part, by its id."""
-    models = members(options)
-    if not part.startswith(GROUP):
-        return [one for one in models if one.name == part]
-    start, stop = map(int, part.removeprefix(GROUP).split("-"))
-    return models[start:stop]
-
-
-def _size(part: str) -> int:
-    """How many members a part has, by its id."""
-    if not part.startswith(GROUP):
-        return 1
-    start, stop = map(int, part.removeprefix(GROUP).split("-"))
-    return stop - start
-
-
 def work(job: Job[TrainOptions], part: Part) -> Figures:
     """Train the members of a part."""
     options: TrainOptions = job.options
@@ -142,26 +125,19 @@ def work(job: Job[TrainOptions], part: Part) -> Figures:
         # Parts work side by side, and there are more of them than of cores, or nearly.
         job = copy.copy(job)
         job.machine = Machine(threads=1, workers=job.machine.workers)
-    task = EventsTask(job, events, rows, models, part, _start(options, models))
     # What is done by member is none of the loop's business; the last stage is epochs like others.
-    own = options.model_copy(update={"clip_norm": None, "start_from": None, "epochs": options.epochs + options.finetune.epochs})
-    return fit(task, own, job, part)
-
-
-def _start(options: TrainOptions, models: Sequence[Member]) -> dict[str, nn.Module] | None:
-    """The best networks of the training to start from, each for its member: another's may have seen what this one is judged on."""
-    if options.start_from is None:
-        return None
-    found = load_models(model_folder(options.start_from))
-    networks = {one.name: network for one, network in zip(found.members, found.networks, strict=True)}
-    missing = [one for one in models if one not in found.members]
-    if missing:
-        raise MissingError(
-            f"the training to start from has no {missing[0].name} of the same folds",
-            where=str(options.start_from),
-            todo=f"Take its folds and its folds.seed; it has {', '.join(networks)}.",
-        )
-    return networks
+    own: dict[str, Any] = {
+        "clip_norm": None,
+        "start_from": None,
+        "epochs": options.epochs + options.finetune.epochs,
+        "stop": options.stop.model_copy(update={"patience": None}),
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = job.checkpoints(part)
+        if options.continue_from is not None and Checkpoints(folder).newest(lambda _: None) is None:
+            own["continue_from"] = origins.gather(options, models, job.inputs["pack"], folder, Path(scratch))
+        task = EventsTask(job, events, rows, models, part, origins.networks(options, models, events))
+        return fit(task, options.model_copy(update=own), job, part)
 
 
 def finish(job: Job[TrainOptions]) -> Figures:
@@ -176,17 +152,20 @@ def finish(job: Job[TrainOptions]) -> Figures:
         folder = job.checkpoints(Part(part))
         last = tensors.read(weights_at(find_checkpoint("last", folder, job.say), part, job.say))
         last = {name: tensor for name, tensor in last.items() if name.startswith(PREFIX)}
-        history, best = read_best(folder / BEST) if (folder / BEST).is_file() else ([], last)
+        found = read_best(folder / BEST) if (folder / BEST).is_file() else History([], last, {})
         for place, one in enumerate(members_of(options, part)):
-            weights["last"][one.name], weights["best"][one.name] = row(last, place), row(best, place)
-            epochs[one.name] = [(seen.step, {name: values[place] for name, values in seen.figures.items()}) for seen in history]
-            series = {name: np.array([validation.figures[name][place] for validation in history]) for name in METRICS}
-            chosen = _chosen(options, series)
+            values = values_of(found.validations, place, options.select.metric)
+            end = ended(options.stop.patience, options.select, values)
+            seen = found.validations if end is None else found.validations[: end + 1]
+            weights["last"][one.name] = row(last if end is None else found.last, place)
+            weights["best"][one.name] = row(found.best, place)
+            epochs[one.name] = [(each.step, {name: figure[place] for name, figure in each.figures.items()}) for each in seen]
+            best = seen[chosen(options.select, values[: len(seen)])] if seen else None
             table.append(
                 {
                     "member": one.name,
-                    "best_step": history[chosen].step if history else results[part]["steps"],
-                    **{f"best_{name}": float(values[chosen]) if history else None for name, values in series.items()},
+                    "best_step": best.step if best else results[part]["steps"],
+                    **{f"best_{name}": float(best.figures[name][place]) if best else None for name in METRICS},
                 }
             )
     order = [one.name for one in models]
@@ -211,21 +190,13 @@ def _proof(events: PackedEvents, models: Sequence[Member], options: TrainOptions
     return prove(models, events.identity, label.numpy(), events.classes)
 
 
-def _chosen(options: TrainOptions, series: Mapping[str, Any]) -> int:
-    """The validation that a member's best weights are of: the first of equals, as the task keeps them."""
-    values = series[options.select.metric]
-    if not len(values) or np.isnan(values).all():
-        return 0
-    return int(np.nanargmax(values) if options.select.mode == "max" else np.nanargmin(values))
-
-
 def _figures(results: Mapping[str, Mapping[str, Any]], table: Sequence[Mapping[str, Any]], energy: Sequence[Mapping[str, Any]]) -> Figures:
     """Of all members: means of their bests; seconds of all parts, which may have passed side by side; joules of the run.
 
     A part's own joules count all that its process has used so far, also for parts before it.
     """
     first = next(iter(results.values()))
-    together = {part: _size(part) for part in results}
+    together = {part: groups.size(part) for part in results}
     joules = [row["joules"] for row in energy if row["joules"] is not None]
     known = {name: [one[name] for one in table if one[name] is not None] for name in ("best_loss", "best_auc")}
     return {

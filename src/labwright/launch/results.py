@@ -74,7 +74,8 @@ def export_results(run: Run, to: str, *, terminal: int | None = None) -> Exporte
             proxy or a permission.
         DataError: the run does not fit its manifest.
         CommandError: the place lies within the run.
-        FaultError: a file is not the same after it was sent; or a disk is full or cannot be written.
+        FaultError: a file is not the same after it was sent; or a disk is full.
+        DeniedError: the folder cannot be written.
     """
     _refuse(run)
     place = f"{to.rstrip('/') or '/'}/{run.name}"

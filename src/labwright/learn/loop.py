@@ -24,7 +24,6 @@ from labwright.learn.average import Average
 from labwright.learn.checkpoints import Checkpoints
 from labwright.learn.curve import Curve
 from labwright.learn.options import FitOptions
-from labwright.learn.resume import Learner
 from labwright.learn.schedules import due
 from labwright.learn.state import State
 from labwright.learn.task import Clock, Task, step_key
@@ -51,8 +50,7 @@ def fit(task: Task[B], options: FitOptions, job: Job[Any], part: Part) -> Figure
 
     Raises:
         Stopped: on a signal or a deadline, after saving.
-        MissingError: ``start_from`` or ``continue_from`` name what is not there.
-        StudyError: they name what does not fit, or another option does not.
+        MissingError, StudyError: ``start_from`` or ``continue_from`` name what is not there, or does not fit.
         DataError: a loss is not finite; its step and items are named.
         FaultError: the memory does not suffice; the options to turn are named.
     """
@@ -70,10 +68,9 @@ def fit(task: Task[B], options: FitOptions, job: Job[Any], part: Part) -> Figure
     task.module = wrapped = fabric.setup_module(network)
     wrapped.train()
     resume.begin(network, options, part, folder, job.say)
-    made = getattr(task, "optimizer", schedules.optimizer)(options, network.parameters())
-    optimizer: Any = fabric.setup_optimizers(made)
+    optimizer: Any = fabric.setup_optimizers(getattr(task, "optimizer", schedules.optimizer)(options, network.parameters()))
     average = Average(network, options.ema) if options.ema else None
-    learner = Learner(state, network, optimizer.optimizer, average, fabric.strategy.precision)
+    learner = resume.Learner(state, network, optimizer.optimizer, average, fabric.strategy.precision)
     if folder is not None:
         resume.check_position(state, options, begins, total)
         resume.restore(folder, learner)
@@ -143,6 +140,8 @@ def fit(task: Task[B], options: FitOptions, job: Job[Any], part: Part) -> Figure
                 fault("train:after-validate")
                 record("validate", figures)
                 state.judge(figures, options)
+                if getattr(task, "out_of_patience", bool)():
+                    state.ended = "patience"
                 if fabric.is_global_zero:
                     checkpoints.update(state.step, state.to_json())
             if state.best != marked and fabric.is_global_zero:
@@ -164,11 +163,11 @@ def fit(task: Task[B], options: FitOptions, job: Job[Any], part: Part) -> Figure
 
             # ---- One step ----
             stepped = time.monotonic()
-            clock = Clock(state.epoch, state.step, state.step / total, step_key(job.seed, state.epoch, state.batch))
+            items, pieces = next(loader)
+            clock = Clock(state.epoch, state.step, state.step / total, step_key(job.seed, state.epoch, state.batch), items)
             rate = options.learning_rate * schedules.factor(options.schedule, step=state.step, total_steps=total, epoch=state.epoch)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            items, pieces = next(loader)
             with devices.memory_sentence(LESS_MEMORY):
                 for number, (share, batch) in enumerate(pieces):
                     torch.manual_seed((clock.key + fabric.global_rank * options.accumulate + number) % 2**63)

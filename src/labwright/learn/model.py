@@ -135,6 +135,8 @@ def read_model(folder: Path) -> dict[str, Any]:
         content = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         return dict(content)
     except OSError as error:
+        if not folder.exists():
+            raise MissingError("there is no such folder", where=str(folder), todo="Name a run of train, or a model folder.") from error
         raise MissingError(
             "there is no model.json, which says how to use the weights", where=str(folder), todo="Keep it beside them."
         ) from error

@@ -24,6 +24,8 @@ class Clock(NamedTuple):
     """Steps done over steps in all, from 0 to below 1."""
     key: int
     """The step's random key, see ``step_key``."""
+    items: IntArray | None = None
+    """All items of the step, of which ``loss`` may be given a piece."""
 
 
 class Task(Protocol[B]):
@@ -45,7 +47,7 @@ class Task(Protocol[B]):
     torch's own random state (dropout) is set from the key before each call.
 
     ``optimizer(options, parameters)`` may be there too, in place of ``schedules.optimizer``: whose members have rates of their own
-    gives it hooks.
+    gives it hooks. So may ``out_of_patience()``: asked after each validation whether to end, by a task whose members wait one by one.
 
     ``validate()``: figures of the validation split, of which the options name the selecting one. It runs without
     gradients and in evaluation mode; between its batches it calls ``fault("train:in-validate")`` and, when

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from labwright.parts.execute import execute
 from labwright.runs.errors import CommandError, DataError, MissingError
 from labwright.runs.publish import write_json
-from labwright.runs.run import Run
+from labwright.runs.run import Run, runs_in
 from labwright.study import registry
 from labwright.study.plan import Planned, create, differences, done_runs, plan, runs_folder
 from labwright.study.resolve import Study
@@ -74,7 +74,7 @@ def _one(planned: Planned, study: Study, steps: Mapping[str, Planned], quiet: bo
     run = planned.run
     done = run.done()
     assert done is not None, "execute returns when the run is complete"
-    return Result(planned.name, planned.folder, run.state(), fresh, done["figures"], done["energy"], done["findings"])
+    return Result(planned.name, planned.folder, run.state(), fresh, done["figures"], run.energy(), done["findings"])
 
 
 def closed_gate(gate: Planned, step: str) -> DataError | None:
@@ -141,12 +141,15 @@ def find_run(folder: Path, name: str) -> Run:
     """
     if "/" in name or Path(name).is_dir():
         return Run.open(Path(name))
-    there = sorted(path.parent.name for path in folder.glob("*/step.json"))
+    there = [run.name for run in reversed(runs_in(folder))]
     fitting = [one for one in there if one.startswith(name)]
     if len(fitting) == 1 or name in fitting:
         return Run.open(folder / (name if name in fitting else fitting[0]))
+    # A name ends in a fingerprint; what comes before it is the step.
+    meant = fitting or [one for one in there if one.rpartition("-")[0] == name.rpartition("-")[0]] or there
+    more = f" and {len(meant) - MOST_RUNS} more" if len(meant) > MOST_RUNS else ""
     raise MissingError(
         f"{'several runs begin' if fitting else 'no run begins'} with {name!r}",
         where=str(folder),
-        todo=f"There are: {', '.join(fitting or there) or 'none'}.",
+        todo=f"There are, newest first: {', '.join(meant[:MOST_RUNS])}{more}." if meant else "There are none.",
     )

@@ -239,6 +239,7 @@ def _finish(step: LazyStep[Any], job: LocalJob[Any], current: Attempt) -> None:
     job.energy.flush()  # what the step tells of its joules comes from the journal
     with job.stage("finish"):
         figures = dict(patiently(lambda: step.finish(job), run.folder))
+    job.say_notes()
     job.energy.flush()
     # What done.json says rests on the journal: that has to be on the disk first.
     current.journal.sync()

@@ -44,6 +44,8 @@ class LocalJob(Generic[O]):
     """The share of the parts that this process works on."""
     again: bool = True
     """Whether a part is worked on again where the file system went away meanwhile; processes that train together cannot each by itself."""
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """What the recipe's own finding codes stand for."""
     _progress: dict[str, Progress] = field(default_factory=dict)
 
     def output(self, name: str, label: str = "output") -> AbstractContextManager[Path]:
@@ -62,10 +64,26 @@ class LocalJob(Generic[O]):
         """Whether a signal or the deadline asks for a stop."""
         return self.stop()
 
-    def finding(self, code: str, place: str, text: str, severity: str = "error") -> None:
-        """Record something found in the data; it is also said on the terminal."""
-        self.record("finding", code=code, severity=severity, place=place, text=text, part=self.part)
-        self.say(f"{severity} {code} {place}: {text}")
+    def finding(self, code: str, place: str, text: str, severity: str = "error", *, known: bool = False) -> None:
+        """Record something found in the data; errors and warnings are also said on the terminal, unless ``known`` from an earlier run."""
+        self.record("finding", code=code, severity=severity, place=place, text=text, part=self.part, **({"known": True} if known else {}))
+        if severity != "note" and not known:
+            self._say_finding(code, severity, place, text)
+
+    def say_notes(self) -> None:
+        """Say what the run noted, a line for each code: there may be one for each of thousands of items."""
+        notes: dict[str, list[dict[str, Any]]] = {}
+        for one in self.run.findings(own=True):
+            if one["severity"] == "note":
+                notes.setdefault(one["code"], []).append(one)
+        for code, found in notes.items():
+            if len(found) == 1:
+                self._say_finding(**found[0])
+            else:
+                self.say(f"note {code}, {len(found)} times" + (f": {self.titles[code]}" if code in self.titles else ""))
+
+    def _say_finding(self, code: str, severity: str, place: str, text: str) -> None:
+        self.say(f"{severity} {code} {place}: {titled(self.titles.get(code, ''), text)}")
 
     def source(self, name: str, path: Path, sha256: str) -> None:
         """Record the digest of a raw file, taken while it was read."""
@@ -104,6 +122,11 @@ class LocalJob(Generic[O]):
         sys.stdout.flush()
 
 
+def titled(title: str, text: str) -> str:
+    """The text of a finding after what its code stands for; once where they are the same."""
+    return f"{title}: {text}" if title and title != text else text
+
+
 def make_job(
     run: Run,
     *,
@@ -117,7 +140,9 @@ def make_job(
     """The step and the job that a run folder describes; without ``energy`` another process measures."""
     description = run.description
     light.refuse_partial(run.inputs.values())
-    step = registry.recipe(description["recipe"]).step(description["step"])
+    recipe = registry.recipe(description["recipe"])
+    step = recipe.step(description["step"])
+    codes = recipe.tool("findings") if "findings" in recipe.tools else {}
     job: LocalJob[Any] = LocalJob(
         options=options_of(run, step),
         seed=int(description["seed"]),
@@ -129,5 +154,6 @@ def make_job(
         share=share,
         energy=energy or Energy(record, meters=()),
         terminal=terminal,
+        titles={name: code.title for name, code in codes.items()},
     )
     return step, job

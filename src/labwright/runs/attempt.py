@@ -64,7 +64,8 @@ def attempt(run: Run, *, share: str = "0/1", rank: int = 0, given: int | None = 
         quiet: keep the log, show nothing.
 
     Raises:
-        FaultError: the disk is full or the folder cannot be written.
+        FaultError: the disk is full.
+        DeniedError: the folder cannot be written.
         Gone: the file system is away, and did not come back in time.
     """
     folder = run.folder / "journal"

@@ -68,6 +68,10 @@ class MissingError(LabwrightError):
     code = Exit.MISSING
 
 
+class DeniedError(MissingError):
+    """The user may not write, or not read, at a place; ``todo`` names the option of runs, which the command line replaces by the verb's."""
+
+
 class FaultError(LabwrightError):
     """Our fault, or the machine's (a full disk, a lost device)."""
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from labwright.runs import patience
-from labwright.runs.errors import FaultError, LabwrightError
+from labwright.runs.errors import DeniedError, FaultError, LabwrightError, MissingError
 from labwright.runs.faults import fault
 from labwright.runs.patience import gone, patiently
 from labwright.runs.plain import encoder
@@ -43,7 +43,8 @@ def publish(final: Path, label: str) -> Iterator[Path]:
         label: one of ``faults.PUBLISHED``; names the fault points.
 
     Raises:
-        FaultError: the disk is full or the folder cannot be written.
+        FaultError: the disk is full.
+        DeniedError: the folder cannot be written.
         Gone: the file system went away and did not come back in time.
         OSError: it went away within the block; all of it has to be done again.
     """
@@ -70,25 +71,26 @@ def make_folder(folder: Path) -> None:
     """Make a folder, and those above it, where they are missing.
 
     Raises:
-        FaultError: a file stands there, or no folder can be made (as below ``/proc``).
+        MissingError: a file stands there, or no folder can be made (as below ``/proc``).
         OSError: any other reason; see :func:`disk_said`.
     """
     # Elsewhere these two errors are mistakes of ours, so that disk_error has no sentence for them.
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
-        raise FaultError(
+        raise MissingError(
             "a file stands where a folder has to be", where=str(folder), todo="Move it away, or name another place."
         ) from error
     except FileNotFoundError as error:
-        raise FaultError("no folder can be made there", where=str(folder), todo="Name another place.") from error
+        raise MissingError("no folder can be made there", where=str(folder), todo="Name another place.") from error
 
 
 def put(final: Path, label: str, write: Callable[[Path], object]) -> None:
     """Publish what ``write`` makes at the path that it is given; once more from its beginning when the file system went away.
 
     Raises:
-        FaultError: the disk is full or the folder cannot be written.
+        FaultError: the disk is full.
+        DeniedError: the folder cannot be written.
         Gone: the file system did not come back in time.
     """
 
@@ -107,15 +109,18 @@ def disk_error(error: OSError, place: Path) -> LabwrightError | OSError:
     sentences = {
         errno.ENOSPC: ("the disk is full", f"Free some space, {elsewhere}; then run again, nothing done is lost."),
         errno.EDQUOT: ("the disk quota is used up", f"Free some space, {elsewhere}; then run again, nothing done is lost."),
-        errno.EROFS: ("the file system is read-only", "Put runs elsewhere with --runs DIR."),
-        errno.EACCES: ("permission denied", f"Change its permissions, {elsewhere}."),
-        errno.EPERM: ("permission denied", f"Change its permissions, {elsewhere}."),
-        errno.ENOTDIR: ("a file stands where a folder has to be", f"Move it away, {elsewhere}."),
     }
+    # A block that writes may have been denied a file that it wanted to read.
+    where = _final(Path(os.fsdecode(error.filename))) if error.filename and not isinstance(error.filename, int) else place
+    if error.errno == errno.EROFS:
+        return DeniedError("the file system is read-only", where=str(where), todo="Put runs elsewhere with --runs DIR.")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return DeniedError("permission denied", where=str(where), todo=f"Change its permissions, {elsewhere}.")
+    if error.errno == errno.ENOTDIR:
+        return MissingError("a file stands where a folder has to be", where=str(where), todo=f"Move it away, {elsewhere}.")
     if error.errno in sentences:
         what, todo = sentences[error.errno]
-        # A block that writes may have been denied a file that it wanted to read.
-        return FaultError(what, where=str(error.filename or place), todo=todo)
+        return FaultError(what, where=str(where), todo=todo)
     return error
 
 
@@ -199,6 +204,11 @@ def _alive(pid: str) -> bool:
 
 def _temporary(final: Path) -> Path:
     return final.parent / f"{TEMPORARY}{_HERE}-{os.getpid()}-{next(_counter)}-{final.name}"
+
+
+def _final(path: Path) -> Path:
+    """The path with the names that temporaries in it are to get."""
+    return Path(*(part.split("-", 4)[-1] if part.startswith(f"{TEMPORARY}{_HERE}-") else part for part in path.parts))
 
 
 def remove(path: Path) -> None:

@@ -126,14 +126,15 @@ class Run:
         """How many attempts were made; processes that train together make one."""
         return len({path.stem.partition("-")[0] for path in journal.files(self.folder / "journal")})
 
-    def findings(self) -> list[dict[str, Any]]:
-        """What the run found in the data, each once: code, severity, place, text.
+    def findings(self, *, own: bool = False) -> list[dict[str, Any]]:
+        """What the run found in the data, each once: code, severity, place, text; without what it took over from its inputs if ``own``.
 
         Of a part that was worked on twice only the newer findings count: the data may have been mended in between.
         """
         records = [(str(record.get("part", record.get("id", ""))), record) for record in self.records("finding", "part", "finish")]
         newest = {part: record["file"] for part, record in records}
         found = [record for part, record in records if record["kind"] == "finding" and record["file"] == newest[part]]
+        found = [one for one in found if not (own and one.get("known"))]
         told = [{key: one[key] for key in ("code", "severity", "place", "text")} for one in found]
         return list({(one["code"], one["place"], one["text"]): one for one in told}.values())
 

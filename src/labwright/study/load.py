@@ -121,10 +121,12 @@ def load(path: Path, label: str, mistakes: list[Mistake], sort: Sort = STUDY) ->
     return node
 
 
-def parse(text: str, label: str, mistakes: list[Mistake], *, lines: bool = True, noun: str = STUDY.noun) -> Node | None:
-    """The nodes of a YAML text, ``None`` if it is empty. ``lines=False``: the label alone is the origin."""
+def parse(
+    text: str, label: str, mistakes: list[Mistake], *, lines: bool = True, noun: str = STUDY.noun, most: int = MOST_NODES
+) -> Node | None:
+    """The nodes of a YAML text, ``None`` if it is empty. ``lines=False``: the label alone is the origin. At most ``most`` values."""
     try:
-        return _Composer(text, label, mistakes, lines, noun).document()
+        return _Composer(text, label, mistakes, lines, noun, most).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = next((plainer for part, plainer in _PLAINER if part in str(error.problem)), f"this is not YAML: {error.problem}")
@@ -147,11 +149,11 @@ def _absent(path: Path, sort: Sort) -> MissingError:
 class _Composer:
     """Makes nodes of YAML events, without YAML's own resolver and constructor."""
 
-    def __init__(self, text: str, label: str, mistakes: list[Mistake], lines: bool, noun: str) -> None:
+    def __init__(self, text: str, label: str, mistakes: list[Mistake], lines: bool, noun: str, most: int) -> None:
         self.events: Iterator[Any] = iter(yaml.parse(text, Loader=yaml.SafeLoader))
         self.label, self.mistakes, self.lines, self.noun = label, mistakes, lines, noun
         self.anchors: dict[str, tuple[Node, int]] = {}
-        self.count = 0
+        self.count, self.most = 0, most
 
     def document(self) -> Node | None:
         next(self.events)  # stream start
@@ -171,8 +173,8 @@ class _Composer:
 
     def grow(self, by: int, event: Any) -> None:
         self.count += by
-        if self.count > MOST_NODES:
-            raise StudyError(f"the {self.noun} holds more than {MOST_NODES} values once its anchors are expanded", where=self.where(event))
+        if self.count > self.most:
+            raise StudyError(f"the {self.noun} holds more than {self.most} values once its anchors are expanded", where=self.where(event))
 
     def node(self, event: Any, level: int) -> Node:
         if isinstance(event, events.AliasEvent):

@@ -294,7 +294,7 @@ CORPUS: tuple[Hostile, ...] = (
         "--param rounds=",
     ),
     _study("parameter that is not declared", {"epochs: 2": "epochs: ${rounds}"}, "rounds"),
-    Hostile("folder that cannot be written", "place", _unwritable_runs, Exit.FAULT, expect_text="--runs"),
+    Hostile("folder that cannot be written", "place", _unwritable_runs, Exit.MISSING, expect_text="--runs"),
     Hostile("full disk", "place", _runs_on_small_disk, Exit.FAULT, expect_text="disk is full"),
     Hostile("second process on a run", "process", _plain, Exit.AGAIN),
     Hostile("checkpoint cut short", "run", _checkpoint_cut, Exit.DONE),

@@ -14,7 +14,7 @@ import awkward as ak
 import numpy as np
 import uproot
 
-from labwright.events.friends import described
+from labwright.events.reading.friends import described
 from labwright.runs.errors import Exit
 from labwright.testing.hostile import Hostile
 from labwright.testing.trees import BACKGROUND, SIGNAL, Columns, events, events_study, tiny_columns, tiny_trees, write_root
@@ -118,6 +118,22 @@ def _friend(*ranges: tuple[int, int], uuid: str = "") -> Spoil:
     return spoil
 
 
+def _two_friends(data: Path) -> None:
+    """Two friends of the signal that both weigh it."""
+    with uproot.open(data / "signal.root") as file:
+        target = {"path": "signal.root", "uuid": str(file.file.uuid), "name": "Events", "num_entries": SIGNAL}
+    for name in ("one", "two"):
+        write_root(data / f"{name}.root", {"weight": np.ones(SIGNAL)})
+        piece = {"start": 0, "stop": SIGNAL, "chunk": {"path": f"{name}.root", "name": "Events", "num_entries": SIGNAL}}
+        (data / f"{name}.json").write_text(json.dumps(described(name, ["weight"], [(target, [piece])])), encoding="utf-8")
+
+
+def _two_taggers(data: Path) -> None:
+    for name, column, count, seed in (("signal", "jet_b_tag", SIGNAL, 1), ("background", "jet_btag", BACKGROUND, 2)):
+        columns = tiny_columns(count, seed)
+        write_root(data / f"{name}.root", {**columns, column: ak.ones_like(columns["jet_pt"])})
+
+
 def _copy(data: Path) -> None:
     """The signal again under another name."""
     (data / "signal_copy.root").write_bytes((data / "signal.root").read_bytes())
@@ -165,6 +181,13 @@ CORPUS: tuple[Hostile, ...] = (
         says="signal.root: it has no column of event numbers",
     ),
     _case("no year", "EVT004", _without("year"), Exit.DONE, says="signal.root: no tag like year:UL18"),
+    _case(
+        "b taggers of two eras",
+        "EVT005",
+        _two_taggers,
+        Exit.DONE,
+        says="source.jets.b_tag: jet_b_tag in 1 file, as signal.root; jet_btag in 1 file, as background.root; all are cut at 0.6",
+    ),
     _case("empty file", "EVT010", _bytes(lambda content: b""), says="signal.root: the file has no bytes"),
     _case("truncated file", "EVT010", _bytes(lambda content: content[: len(content) // 3])),
     _case("text in place of a file", "EVT010", _bytes(lambda content: b"<html>404 Not Found</html>" * 20)),
@@ -216,6 +239,13 @@ CORPUS: tuple[Hostile, ...] = (
         says="signal.root: friend.json was made for a file of another UUID",
     ),
     _case("NaN in a further input", "EVT023", _replaced(year=_ONE_NAN), says="signal.root: year of 1 events, first in row 0"),
+    _case(
+        "friends of one column",
+        "EVT024",
+        _two_friends,
+        groups=[{"tags": "label:S", "friends": ["one.json", "two.json"]}],
+        says="one.json and two.json: both have weight, taken from none of them",
+    ),
     _case(
         "events in two files",
         "EVT030",

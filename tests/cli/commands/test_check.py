@@ -13,6 +13,7 @@ def test_findings_are_listed_with_what_to_do(labwright, study: Path) -> None:
     lines = said.out.splitlines()
     assert lines[2].split()[:4] == ["TOY001", "error", "number", "3"]
     assert lines[3].split()[:2] == ["TOY002", "note"]
+    assert lines[2].endswith("number too small: -3.0 is too small")
     assert "TOY001: Measure again." in lines
     assert lines[-1] == "1 error, 0 warnings, 1 note"
     told = labwright("check", "study.yaml", "--json")

@@ -102,3 +102,17 @@ def test_results_of_several_runs_go_to_a_folder(labwright, study: Path) -> None:
     again = labwright("export", "results", names[0], "--to", "www", "--json").json["exported"]
     assert [(one["run"], one["sent"]) for one in again] == [(names[0], 0)]
     assert "within the run itself" in labwright("export", "results", names[0], "--to", f"runs/{names[0]}").err
+
+
+def test_a_study_and_a_step_stand_for_the_run_that_it_takes(labwright, study: Path) -> None:
+    words = ("export", "results", "study.yaml", "--to", "www")
+    absent = labwright(*words, "--step", "train")
+    assert (absent.code, "train was not run with these options" in absent.err) == (66, True)
+    assert labwright("run", "study.yaml", "--quiet").code == 0
+    assert labwright("run", "study.yaml", "--set", "train.guess=2", "--step", "train", "--quiet").code == 0
+    planned = {one["step"]: Path(one["folder"]).name for one in labwright("plan", "study.yaml", "--json").json}
+    said = labwright(*words, "--step", "train", "--json")
+    assert [one["run"] for one in said.json["exported"]] == [planned["train"]]
+    assert (Path("www") / planned["train"] / "manifest.json").is_file()
+    assert "Name it with --step" in labwright(*words).err
+    assert "several runs begin" in labwright("export", "results", "train", "--to", "www").err

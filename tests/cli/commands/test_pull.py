@@ -142,8 +142,8 @@ def test_the_folder_of_runs_is_where_the_study_says(labwright, there: Path, tmp_
         (["far", "."], 66, "there is no run"),
         (["nosite", "x"], 66, "there is no site 'nosite'"),
         (["far", "STUDY", "--only", "pictures"], 64, "there is no kind 'pictures' of files. It takes report, tables, weights"),
-        (["far", "STUDY", "--to", "/proc/nowhere"], 70, "/proc/nowhere: no folder can be made there"),
-        (["far", "STUDY", "--to", "file"], 70, "file: a file stands where a folder has to be"),
+        (["far", "STUDY", "--to", "/proc/nowhere"], 66, "/proc/nowhere: no folder can be made there"),
+        (["far", "STUDY", "--to", "file"], 66, "file: a file stands where a folder has to be"),
         (["lost", "STUDY"], 66, "no host lost.example"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 
@@ -121,6 +122,20 @@ def test_a_dry_run_opens_the_sources_and_writes_nothing(labwright, study: Path) 
     missing = labwright("run", "study.yaml", "--dry-run")
     assert missing.code == 66
     assert labwright("run", "study.yaml", "--dry-run", "--param", "data=elsewhere").code == 0
+
+
+def test_a_dry_run_that_finds_an_error_says_so_with_its_code(labwright, study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module("toylab.work.pack")
+    for path in sorted((study.parent / "data").glob("*.txt"))[1:]:
+        path.unlink()
+    monkeypatch.setattr(module, "preview", lambda options, inputs: ["error TOY001 a.txt: no number", "note TOY002 a.txt: error"])
+    said = labwright("run", "study.yaml", "--dry-run")
+    assert said.code == 65
+    assert "error TOY001 a.txt: no number" in said.out
+    assert "reads 1 raw file, " in said.out
+    assert labwright("run", "study.yaml", "--dry-run", "--json").json["code"] == 65
+    monkeypatch.setattr(module, "preview", lambda options, inputs: ["warning TOY001 a.txt: no number"])
+    assert labwright("run", "study.yaml", "--dry-run").code == 0
 
 
 def test_a_dry_run_refuses_what_a_run_refuses(labwright, study: Path) -> None:

@@ -72,7 +72,7 @@ def test_a_probe_is_written_once(labwright: Labwright, here: Path, monkeypatch: 
 def test_a_probe_that_can_be_written_nowhere_is_no_fault_of_ours(labwright: Labwright, here: Path, place: str) -> None:
     (here / "file").touch()
     said = labwright("site", "probe", "--to", place)
-    assert said.code == 70
+    assert said.code == 66
     assert re.search("a file stands where a folder has to be|no folder can be made there", said.err)
     assert "our fault" not in said.err
 

@@ -9,6 +9,7 @@ from labwright.cli.commands.run import Row, conduct_row
 from labwright.cli.main import tell
 from labwright.cli.manifest import load
 from labwright.cli.tables import print_json, print_table
+from labwright.parts.job import titled
 from labwright.runs.errors import Exit
 from labwright.runs.run import Run
 
@@ -33,7 +34,10 @@ def run(arguments: argparse.Namespace) -> int:
     if findings:
         print_table(
             ["code", "severity", "place", "what"],
-            [[one["code"], one["severity"], one["place"], one["text"]] for one in findings],
+            [
+                [one["code"], one["severity"], one["place"], titled(pages.get(one["code"], {}).get("title", ""), one["text"])]
+                for one in findings
+            ],
             title="Findings",
         )
         print()

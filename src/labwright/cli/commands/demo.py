@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from labwright.cli import places
 from labwright.cli.commands.report import PAGE, open_page
 from labwright.cli.commands.run import Row, conduct_row, print_figures
-from labwright.cli.main import tell
 from labwright.cli.tables import print_json
 from labwright.runs.errors import CommandError, Exit
 from labwright.runs.publish import publish
@@ -35,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     row = Row((), places.resolved(study))
     conduct_row(row, study, None, quiet=quiet)
     if row.error and not arguments.json:
-        return tell(row.error, as_json=False)
+        raise row.error
     page = None if row.error else _report(row, folder)
     if arguments.json:
         print_json({**row.as_json(), "report": page and str(page)})

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from labwright.cli import places, rows
 from labwright.cli.tables import print_json
-from labwright.runs.errors import CommandError, Exit
+from labwright.runs.errors import CommandError, Exit, MissingError
+from labwright.runs.run import Run
 
 WEIGHTS, RESULTS = "weights", "results"
 KINDS = {"sbatch": "slurm", "condor": "htcondor", "dagman": "htcondor"}
@@ -40,7 +41,7 @@ def _export_weights(arguments: argparse.Namespace) -> int:
 
     if len(arguments.what) != 2:
         raise CommandError("one run is needed, and no more", where="labwright export weights", todo="labwright export weights RUN --to DIR")
-    found = places.one_run(arguments.what[1], places.runs_option(arguments))
+    (found,) = _runs(arguments)
     of = recipe(str(found.description["recipe"]))
     if "export_weights" not in of.tools:
         raise CommandError(f"recipe {of.name} exports no weights", where="labwright export")
@@ -60,7 +61,7 @@ def _export_results(arguments: argparse.Namespace) -> int:
         raise CommandError(
             "no run is named", where="labwright export results", todo="labwright export results RUN --to DIR|s3://…|root://…"
         )
-    runs = [places.one_run(name, places.runs_option(arguments)) for name in arguments.what[1:]]
+    runs = _runs(arguments)
     terminal = sys.stderr.fileno() if sys.stderr.isatty() and not arguments.json else None
     found = []
     for one in runs:
@@ -72,6 +73,26 @@ def _export_results(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"code": 0, "exported": [done._asdict() for done in found]})
     return Exit.DONE
+
+
+def _runs(arguments: argparse.Namespace) -> list[Run]:
+    """The runs that were named, or, where a study was, the one that it takes for its result of ``--step``."""
+    words = arguments.what[1:]
+    if not all(Path(word).is_file() for word in words):
+        return [places.one_run(word, places.runs_option(arguments)) for word in words]
+    from labwright.study.plan import plan
+
+    if arguments.step is None:
+        raise CommandError("of a study one step is exported", where="labwright export", todo="Name it with --step.")
+    arguments.study = words
+    study = places.resolved(arguments)
+    rows.check_step(study, arguments.step)
+    steps = plan(study, runs=places.runs_option(arguments), chosen=places.chosen(arguments, study), steps=[arguments.step])
+    planned = next(one for one in steps if one.name == arguments.step)
+    if planned.state == "absent":
+        todo = f"Run it first: `labwright run {' '.join(words)} --step {arguments.step}`."
+        raise MissingError(f"{arguments.step} was not run with these options", where=str(study.path), todo=todo)
+    return [planned.run]
 
 
 def _export_jobs(arguments: argparse.Namespace) -> int:

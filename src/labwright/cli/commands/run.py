@@ -151,7 +151,7 @@ def _result(step: str, run: Run, *, fresh: bool) -> Result:
     from labwright.parts.conduct import Result
 
     done = run.done() or {}
-    return Result(step, run.folder, run.state(), fresh, run.figures(), done.get("energy", []), done.get("findings", {}))
+    return Result(step, run.folder, run.state(), fresh, run.figures(), run.energy(), done.get("findings", {}))
 
 
 def _say(line: str) -> None:

@@ -1,0 +1,1 @@
+"""What scores are worth: areas, curves, calibration, closure; figures, pages and plots."""

@@ -1,0 +1,1 @@
+"""Figures of weighted events, whatever they are of."""

@@ -1,0 +1,1 @@
+"""The networks, and the operations that make them fast."""

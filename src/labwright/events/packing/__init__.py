@@ -1,0 +1,1 @@
+"""From tables to a pack, and from a pack to tensors."""

@@ -1,0 +1,1 @@
+"""What four jets tell: pairings, masses, regions, weights; pure functions of arrays."""

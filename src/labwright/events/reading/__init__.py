@@ -1,0 +1,1 @@
+"""Reading: files of whatever format, by whatever address, as tables of events."""

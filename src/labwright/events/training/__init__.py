@@ -1,0 +1,1 @@
+"""What the training loop is given, and what it leaves."""
