@@ -89,8 +89,8 @@ def parts(job: Job[TrainOptions]) -> list[Part]:
         found = choose(options, events, least, most, job.machine.threads, job.machine.workers)
         job.record("members", **found)
         job.say(
-            f"{most} members train {found['mode']}: {found['seconds_together']:.0f} s together, "
-            f"{found['seconds_apart']:.0f} s apart by a short measurement" + ("" if found["measured"] else ", nearly a tie")
+            f"{most} members train {found['mode']}: {found['seconds_together']:.1f} s together, "
+            f"{found['seconds_apart']:.1f} s apart by a short measurement" + ("" if found["measured"] else ", nearly a tie")
         )
         mode = found["mode"]
         most = found["stack"]
