@@ -16,6 +16,7 @@ train: {epochs: 1, batch_size: 128, members: apart, network: {kind: hcr, attenti
 evaluate: {bootstrap: 2}
 run: {on: {workers: 1, threads: 1}}
 """
+WORK = "run|predict|check|submit|train|export results|export weights"
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def folder(tmp_path: Path, repository: Path) -> Path:
 def blocks(repository: Path, page: str) -> list[str]:
     """The blocks of a page with the small study behind each study that is worked on; what installs packages is left out."""
     text = bash_blocks(repository / "docs" / "how-to" / f"{page}.md")
-    worked = [re.sub(r"(labwright (?:run|predict|check|submit|train)) ((?:\w+\.yaml ?)+)", r"\1 \2 small.yaml ", block) for block in text]
+    worked = [re.sub(rf"(labwright (?:{WORK})) ((?:\w+\.yaml ?)+)", r"\1 \2 small.yaml ", block) for block in text]
     return [block for block in worked if not block.startswith("pip ")]
 
 

@@ -114,5 +114,10 @@ def test_a_study_and_a_step_stand_for_the_run_that_it_takes(labwright, study: Pa
     said = labwright(*words, "--step", "train", "--json")
     assert [one["run"] for one in said.json["exported"]] == [planned["train"]]
     assert (Path("www") / planned["train"] / "manifest.json").is_file()
+    Path("guess.yaml").write_text("train: {guess: 2}\n")
+    merged = labwright("export", "results", "study.yaml", "guess.yaml", "--to", "www", "--step", "train", "--json")
+    assert [one["run"] for one in merged.json["exported"]] != [planned["train"]]
+    weights = labwright("export", "weights", "study.yaml", "guess.yaml", "--to", "model", "--step", "train", "--json")
+    assert weights.json["run"] == merged.json["exported"][0]["run"], "two files are one study, which stands for one run"
     assert "Name it with --step" in labwright(*words).err
     assert "several runs begin" in labwright("export", "results", "train", "--to", "www").err

@@ -39,9 +39,10 @@ def run(arguments: argparse.Namespace) -> int:
 def _export_weights(arguments: argparse.Namespace) -> int:
     from labwright.study.registry import recipe
 
-    if len(arguments.what) != 2:
+    runs = _runs(arguments)
+    if len(runs) != 1:
         raise CommandError("one run is needed, and no more", where="labwright export weights", todo="labwright export weights RUN --to DIR")
-    (found,) = _runs(arguments)
+    (found,) = runs
     of = recipe(str(found.description["recipe"]))
     if "export_weights" not in of.tools:
         raise CommandError(f"recipe {of.name} exports no weights", where="labwright export")
@@ -78,7 +79,7 @@ def _export_results(arguments: argparse.Namespace) -> int:
 def _runs(arguments: argparse.Namespace) -> list[Run]:
     """The runs that were named, or, where a study was, the one that it takes for its result of ``--step``."""
     words = arguments.what[1:]
-    if not all(Path(word).is_file() for word in words):
+    if not words or not all(Path(word).is_file() for word in words):
         return [places.one_run(word, places.runs_option(arguments)) for word in words]
     from labwright.study.plan import plan
 
