@@ -58,3 +58,9 @@ def test_another_kind_replaces_its_section(toy: ModuleType) -> None:
 def test_a_kind_that_chooses_no_section_replaces_nothing(toy: ModuleType) -> None:
     merged = merge(node("{kind: folder, path: x}"), node("{kind: noise}"), toy.FolderSource)
     assert plain(merged) == {"kind": "noise", "path": "x"}
+
+
+def test_null_takes_back_what_an_earlier_file_says(toy: ModuleType) -> None:
+    base = node("schedule: {kind: cosine, warmup_steps: 3}\nmode: fast\nepochs: 2")
+    assert plain(merge(base, node("schedule: null\nepochs: null"), toy.TrainOptions)) == {"mode": "fast"}
+    assert plain(merge(base, node("schedule: {warmup_steps: null}"), toy.TrainOptions))["schedule"] == {"kind": "cosine"}

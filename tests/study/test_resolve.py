@@ -115,6 +115,21 @@ def test_files_are_merged_in_order(toy: ModuleType, tmp_path: Path) -> None:
     assert found.origins["train.widths"] == "more.yaml:2"
 
 
+def test_null_takes_back_what_a_file_says_and_nothing_else(toy: ModuleType, tmp_path: Path) -> None:
+    base, more = tmp_path / "base.yaml", tmp_path / "more.yaml"
+    said = "epochs: 4, schedule: {kind: cosine, warmup_steps: 9}, costs: {a: 1, b: 2}, stop: {patience: 3}"
+    base.write_text(f"recipe: toy\npack: {{source: {{kind: noise}}}}\ntrain: {{{said}}}")
+    more.write_text("train: {epochs: null, schedule: null, costs: {a: null}, stop: null}")
+    train: Any = resolve([base, more]).steps["train"]
+    assert (train.epochs, train.schedule.warmup_steps, train.costs, train.stop) == (10, 5, {"b": 2}, None)
+    overridden: Any = resolve([base], sets=["train.epochs=null", "train.schedule=null"]).steps["train"]
+    assert (overridden.epochs, overridden.schedule.warmup_steps) == (10, 5)
+    for said in ("train: {widths: null}", "train: {schedule: {kind: cosine, warmup_steps: null}}"):
+        more.write_text(f"recipe: toy\npack: {{source: {{kind: noise}}}}\n{said}")
+        with pytest.raises(StudyError, match=r"more\.yaml:3: .*nothing \(null\) does not fit"):
+            resolve([more])
+
+
 def test_files_of_one_name_are_told_apart_by_their_paths(toy: ModuleType, tmp_path: Path) -> None:
     paths = [tmp_path / name / "study.yaml" for name in ("a", "b")]
     for path, text in zip(paths, ["recipe: toy\npack: {source: {kind: noise}}", "train: {epochs: 2}"], strict=True):

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from labwright.study.expand import DEFAULT, expand
+from labwright.study.expand import expand
+from labwright.study.load import DEFAULT
 from labwright.study.resolve import Study, resolve
 from labwright.study.schema import OptionDoc, models, walk
 from labwright.study.step import Recipe

@@ -197,7 +197,9 @@ class TrainOptions(FitOptions):
         if self.stop.patience is not None and self.validate == "never":
             raise ValueError("stop.patience counts validations, and validate: never has none")
         if self.network.kind != "hcr" and "ghost" in self.model_fields_set and self.ghost != GhostOptions():
-            raise ValueError(f"ghost is of the batch norm of hcr; {self.network.kind} has none: leave it out")
+            raise ValueError(
+                f"ghost is of the batch norm of hcr; {self.network.kind} has none: leave it out, or take it back with `ghost: null`"
+            )
         return self
 
 

@@ -24,7 +24,7 @@ from labwright.study.fields import (
     values,
     words,
 )
-from labwright.study.load import Node, find
+from labwright.study.load import DEFAULT, Node, find
 from labwright.study.messages import Mistake, nearest, one_of, unknown
 from labwright.study.parameters import SPOILED
 
@@ -145,7 +145,7 @@ def _origin(node: Node, keys: Keys) -> str:
     """The line of the value, or of the nearest section around it that the study names."""
     for end in range(len(keys), -1, -1):
         found = find(node, keys[:end])
-        if found is not None and found.origin != "default":
+        if found is not None and found.origin != DEFAULT:
             return found.origin
     return node.origin
 

@@ -10,12 +10,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from labwright.study.load import resolve_scalar
+from labwright.study.load import DEFAULT, resolve_scalar
 from labwright.study.overrides import FROM
 from labwright.study.resolve import Study
 from labwright.study.schema import json_value
 
-DEFAULT = "default"
 _COMMENTS_AT = 48
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 # What YAML takes for a line break or refuses, though JSON lets it pass.

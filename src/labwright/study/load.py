@@ -22,6 +22,8 @@ from labwright.study.messages import Mistake, nearest
 MOST_BYTES = 256 * 1024
 MOST_NODES = 20_000
 MOST_LEVELS = 40
+DEFAULT = "default"
+"""Origin of what no file says."""
 
 _NULL = re.compile(r"null|Null|NULL|~|")
 _TRUE, _FALSE = re.compile(r"true|True|TRUE"), re.compile(r"false|False|FALSE")

@@ -1,11 +1,11 @@
-"""Several study files in order: mappings are merged key by key, lists and scalars are replaced."""
+"""Several study files in order: mappings are merged key by key, lists and scalars are replaced, null takes back what was said."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from labwright.study.fields import KIND, is_tagged, section_for, values
-from labwright.study.load import Node
+from labwright.study.fields import KIND, is_tagged, nullable, section_for, values
+from labwright.study.load import DEFAULT, Node
 
 
 def merge(first: Node, second: Node, annotation: Any = None) -> Node:
@@ -13,7 +13,8 @@ def merge(first: Node, second: Node, annotation: Any = None) -> Node:
 
     Args:
         annotation: what the nodes are read as, where known: where a section is chosen by its ``kind``, another kind
-            replaces the section as a whole, since the options of one kind mean nothing to another.
+            replaces the section as a whole, since the options of one kind mean nothing to another. Where null is no value
+            of an option, it takes back what a file said in ``first``.
     """
     if not (isinstance(first.value, dict) and isinstance(second.value, dict)):
         return second
@@ -22,7 +23,13 @@ def merge(first: Node, second: Node, annotation: Any = None) -> Node:
     merged = dict(first.value)
     kind = second.value.get(KIND) or first.value.get(KIND)
     for key, node in second.value.items():
-        merged[key] = merge(merged[key], node, child(annotation, key, kind)) if key in merged else node
+        below = child(annotation, key, kind)
+        if key not in merged:
+            merged[key] = node
+        elif node.value is None and below is not None and not nullable(below) and merged[key].origin != DEFAULT:
+            del merged[key]
+        else:
+            merged[key] = merge(merged[key], node, below)
     return Node(merged, second.origin)
 
 

@@ -23,7 +23,7 @@ from labwright.study.fields import (
     type_words,
     values,
 )
-from labwright.study.load import Node, find, plain
+from labwright.study.load import DEFAULT, Node, find, plain
 from labwright.study.merge import merge
 from labwright.study.messages import Mistake
 from labwright.study.options import Options
@@ -82,8 +82,8 @@ def underlay(annotation: Any, node: Node) -> Node:
 def _default_node(value: Any) -> Node:
     if isinstance(value, BaseModel):
         names = [name for name in type(value).model_fields if name in value.model_fields_set or name == KIND]
-        return Node({name: _default_node(getattr(value, name)) for name in names}, "default")
-    return Node(value, "default", str(value))
+        return Node({name: _default_node(getattr(value, name)) for name in names}, DEFAULT)
+    return Node(value, DEFAULT, str(value))
 
 
 def _with_texts(model: type[BaseModel], node: Node, error: ValidationError) -> Node:
