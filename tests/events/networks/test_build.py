@@ -17,7 +17,7 @@ from torch.func import functional_call, grad, vmap
 from torch.nn.functional import cross_entropy
 
 from labwright.events.network_options import Network
-from labwright.events.networks.build import REGISTRY, build, prepare
+from labwright.events.networks.build import REGISTRY, build, expect, prepare
 from labwright.events.physics.four_vectors import cartesian, mass
 
 ANCILLARY = ("year", "n_selected", "xW", "xbW")
@@ -256,3 +256,17 @@ def test_masses_of_known_events_reach_the_network() -> None:
     made = network({"kind": "hcr"})
     quadjet = made.inputs(*seen)["quadjet"].values[0, :, 0]  # type: ignore[operator]
     np.testing.assert_allclose(quadjet[2].numpy(), np.log1p(mass(cartesian(seen.can.numpy()).sum(axis=1))), rtol=1e-5)
+
+
+def test_the_first_answer_is_how_common_the_classes_are(any_network: nn.Module) -> None:
+    seen, classify = events(64, 10), any_network.get_submodule("classify")
+    before = {name: value.clone() for name, value in classify.state_dict().items()}
+    try:
+        with torch.no_grad():
+            classify.get_parameter("weight").zero_()
+        for weights, shares in (((3.0, 6.0, 1.0), (0.3, 0.6, 0.1)), ((1.0, 1.0, 0.0), (0.5, 0.5, 0.0)), ((0.0, 0.0, 0.0), (1 / 3,) * 3)):
+            expect(any_network, torch.tensor(weights))
+            answer = any_network(*seen)[0].softmax(-1)
+            torch.testing.assert_close(answer, torch.tensor(shares).expand(64, -1), atol=2e-4, rtol=0)
+    finally:
+        classify.load_state_dict(before)

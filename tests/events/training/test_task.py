@@ -189,3 +189,11 @@ def test_the_best_validation_is_the_first_of_equals(values: list[float], least: 
 )
 def test_patience_ends_after_so_many_validations_without_a_better_one(patience: int | None, values: list[float], end: int | None) -> None:
     assert ended(patience, LESS, values) == end
+
+
+def test_a_network_begins_at_the_shares_of_the_classes_among_its_own_events(packed: PackedEvents, tmp_path: Path) -> None:
+    task = made(packed, tmp_path)
+    first = task.module.get_parameter("network.classify.bias").detach().softmax(-1).numpy()
+    for answer, rows in zip(first, task.rows, strict=True):
+        shares = np.bincount(packed.label[rows.train].long().numpy(), packed.weight[rows.train].abs().numpy(), len(CLASSES))
+        np.testing.assert_allclose(answer, shares / shares.sum(), rtol=1e-5)

@@ -24,6 +24,8 @@ from labwright.events.networks.pairformer import Pairformer
 
 CHUNK_EVENTS = 16384
 """Events looked at together; the first chunk also gives the first running statistics."""
+RAREST = 1e-4
+"""No class is expected to have a smaller share."""
 CONSTANT = 1e-4
 """An input that spreads by less, as a share of its size, is the same for all events: it goes in as a zero."""
 
@@ -77,6 +79,19 @@ def prepare(network: nn.Module, can_jets: Tensor, other_jets: Tensor, ancillary:
         embeddings[name].statistics = torch.stack((mean, spread)).to(embeddings[name].statistics)
     with _settling(network, frozen=set(embeddings.values())):
         network(*(one[:CHUNK_EVENTS].to(device) for one in columns))
+
+
+@torch.no_grad()
+def expect(network: nn.Module, shares: Tensor) -> None:
+    """Let the first answer be how common the classes are: where they differ much, a network that has to learn this first spoils its
+    features on the way, and may never find what tells two common classes apart.
+
+    Args:
+        shares: (classes,) of the weight of the training events; they need not add up to 1.
+    """
+    bias = cast(nn.Parameter, cast(nn.Module, network.classify).bias)
+    shares = (shares / shares.sum().clamp_min(torch.finfo(shares.dtype).tiny)).clamp_min(RAREST)
+    bias.copy_((shares / shares.sum()).log())
 
 
 def _sums(pixels: Pixels) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from labwright.data.sampler import IntArray
 from labwright.events.folds import Member
-from labwright.events.networks.build import build, prepare
+from labwright.events.networks.build import build, expect, prepare
 from labwright.events.packing.load import PackedEvents
 from labwright.events.recipe import TrainOptions
 from labwright.events.training import losses, rates
@@ -58,14 +58,14 @@ class EventsTask:
         self.rows = [rows[one] for one in models]
         self.least = min(len(one.train) for one in rows.values())
         self.seeds = [seed_of(job.seed, one) for one in models]
+        self.label = events.label.long()
+        self.weight = losses.signed(events.weight, self.options.negative_weights)
         networks = (
             [self._network(seed, one) for seed, one in zip(self.seeds, self.rows, strict=True)]
             if start is None
             else [start[one.name] for one in models]
         )
         self.module: nn.Module = Stack(networks)
-        self.label = events.label.long()
-        self.weight = losses.signed(events.weight, self.options.negative_weights)
         self.signal_region = events.has("SR")
         self.path = job.checkpoints(part) / BEST
         self.validations, self.best, self.last = read_best(self.path) if self.path.is_file() else History([], {}, {})
@@ -77,6 +77,8 @@ class EventsTask:
         events = self.events
         network = build(self.options.network, len(events.classes), events.ancillary_names)
         prepare(network, *(one[rows.train] for one in (events.can_jets, events.other_jets, events.ancillary)))
+        shares = torch.zeros(len(events.classes), dtype=torch.float64)
+        expect(network, shares.index_add_(0, self.label[rows.train], self.weight[rows.train].abs().double()))
         return network
 
     # ---- Batches ----
