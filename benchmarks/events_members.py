@@ -24,7 +24,7 @@ from events_training import ANCILLARY, CLASSES, events
 from labwright.events.identity import Identity
 from labwright.events.networks.build import build
 from labwright.events.packing.load import PackedEvents
-from labwright.events.recipe import TrainOptions
+from labwright.events.train_options import TrainOptions
 from labwright.events.training import modes
 from labwright.events.training.members import Stack
 

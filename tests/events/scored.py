@@ -14,10 +14,10 @@ import numpy as np
 from labwright.data.sampler import generator
 from labwright.events.folds import Member, members, scored
 from labwright.events.packing.load import load
-from labwright.events.recipe import TrainOptions
 from labwright.events.scoring import score_files
 from labwright.events.scoring.means import Means
 from labwright.events.scoring.scores import DESCRIPTION, Objective, base_columns, columns
+from labwright.events.train_options import TrainOptions
 from labwright.runs.publish import manifest, write_json
 from labwright.runs.run import Run
 from tests.learn.fake import FakeJob

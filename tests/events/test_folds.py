@@ -15,7 +15,7 @@ from scipy.stats import chi2, chi2_contingency
 from labwright.events import folds
 from labwright.events.folds import TEST, TRAIN, VALIDATE, Folding, Member, fold_of, member, members, prove, roles, scored
 from labwright.events.identity import Identity
-from labwright.events.recipe import TrainOptions
+from labwright.events.train_options import TrainOptions
 from labwright.runs.errors import DataError, FaultError
 
 

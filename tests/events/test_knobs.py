@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from labwright.events import train
 from labwright.events.folds import members
-from labwright.events.recipe import TrainOptions
+from labwright.events.train_options import TrainOptions
 from labwright.events.training.history import BEST, read_best
 from labwright.learn.checkpoints import Checkpoints
 from labwright.learn.tensors import read

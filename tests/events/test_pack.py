@@ -15,11 +15,11 @@ import zarr
 from labwright.data.packs import Pack
 from labwright.events import pack
 from labwright.events.pack import PIECES
+from labwright.events.pack_options import PackOptions
 from labwright.events.packing import bind
 from labwright.events.packing.bind import EVENTS, PACK
 from labwright.events.packing.classes import NONE
 from labwright.events.reading.friends import described
-from labwright.events.recipe import PackOptions
 from labwright.events.source import Chunk, chunks, listing, read
 from labwright.parts.execute import execute
 from labwright.parts.job import LocalJob

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from labwright.cli.main import main
+from labwright.events.pack_options import PackOptions
 from labwright.events.preview import preview
-from labwright.events.recipe import PackOptions
 from labwright.events.source_options import SourceOptions
 from labwright.testing.trees import events, write_root
 from tests.events.reading.test_friends import study

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from labwright.events.folds import members
-from labwright.events.recipe import TrainOptions
+from labwright.events.train_options import TrainOptions
 from labwright.runs.errors import StudyError
 from labwright.study.resolve import Study, resolve
 

@@ -45,7 +45,7 @@ import torch
 from labwright.cli.main import main
 from labwright.events.network_options import HCROptions, PairformerOptions
 from labwright.events.networks.build import build
-from labwright.events.recipe import TrainOptions
+from labwright.events.train_options import TrainOptions
 from labwright.events.training import losses, rates
 from labwright.runs.errors import Exit
 from labwright.runs.run import Run, runs_in

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from labwright.events.identity import Identity, draw, groups
 from labwright.events.intervals import intervals
-from labwright.events.recipe import FoldOptions, TrainOptions
+from labwright.events.train_options import FoldOptions, TrainOptions
 from labwright.runs.errors import DataError, FaultError
 
 TRAIN, VALIDATE, TEST = 0, 1, 2

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from labwright.data.findings import Finding
 from labwright.events import preview as source_preview
 from labwright.events.findings import BadFile, finding
+from labwright.events.pack_options import PackOptions
 from labwright.events.packing.bind import Bound, bind
 from labwright.events.packing.classes import assigned
 from labwright.events.packing.columns import b_tag_findings, flag_findings, look, refuse_absent
 from labwright.events.packing.pieces import Pieces, write_piece
 from labwright.events.physics.regions import marked
 from labwright.events.reading.files import opened
-from labwright.events.recipe import PackOptions
 from labwright.events.source import Chunk, Listing, SourceFile, chunks, listing, raw_files, read
 from labwright.events.table import EventTable
 from labwright.runs import sections

@@ -8,13 +8,13 @@ import numpy as np
 
 from labwright.data.findings import Finding
 from labwright.events.findings import BadFile, finding
+from labwright.events.pack_options import ClassOptions, PackOptions
 from labwright.events.packing.classes import nothing
 from labwright.events.packing.columns import flag_findings, looked, refuse_absent
 from labwright.events.reading.compose import numbers
 from labwright.events.reading.files import opened
 from labwright.events.reading.friends import joined
 from labwright.events.reading.layouts import LAYOUTS, Found, match
-from labwright.events.recipe import ClassOptions, PackOptions
 from labwright.events.source import Listing, SourceFile, applies, listing
 from labwright.events.source_options import SourceOptions
 

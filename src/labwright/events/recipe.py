@@ -4,113 +4,24 @@ Steps: pack → check → train → predict → evaluate, and merge where scores
 four-b-jet analyses: SvB tells signal from background, FvT is the ratio that makes three-tag data look like four-tag
 data. Folds go by event, so that each event is scored by models that never saw it.
 
-This module holds the options and names the modules that work; it imports nothing heavy.
+This module names the modules that work, and holds the options of the smaller steps; it imports nothing heavy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, create_model, model_validator
+from pydantic import create_model
 
-from labwright.events.flags import condition
-from labwright.events.intervals import intervals
-from labwright.events.network_options import (
-    BestOptions,
-    FinetuneOptions,
-    GhostOptions,
-    GrowOptions,
-    HCROptions,
-    MilestoneOptions,
-    Network,
-    PlateauOptions,
-    Rates,
-)
-from labwright.events.source_options import SourceOptions
-from labwright.learn.options import Adam, Constant, FitOptions, Interval, Optimizer, Schedule, Stop
+from labwright.events.pack_options import PackOptions
+from labwright.events.train_options import TrainOptions
+from labwright.learn.options import Interval
 from labwright.study.messages import listed, nearest
 from labwright.study.options import Options, option
 from labwright.study.references import named
 from labwright.study.step import LazyStep, Recipe
-
-
-def _numbers(text: str) -> str:
-    intervals(text)
-    return text
-
-
-def _condition(text: str) -> str:
-    condition(text)
-    return text
-
-
-Numbers = Annotated[str, AfterValidator(_numbers)]
-"""Numbers and ranges with both ends: `0-2`, `0 2 4`, `0-2 4-6 8`."""
-Where = Annotated[str, AfterValidator(_condition)]
-"""A flag, `SR`, its opposite, `!SR`, or one of several, `SB|SR`."""
-
-
-class ClassOptions(Options):
-    """Which events are of a class, and how they weigh."""
-
-    tags: str = option("")
-    """Tags that a file must have, `label:ggF,year:UL18`."""
-    where: tuple[Where, ...] = option(())
-    """Conditions that an event must fulfil, all of them: flags of `SR`, `SB`, `CR`, `HHSR`, `ZHSR`, `ZZSR`, `four_tag`, `three_tag`,
-    `pass_hlt`; `!SR` is the opposite, `SB|SR` one of the two."""
-    weight: tuple[str, ...] = option(("weight",))
-    """Columns whose product is the weight, as `[weight, pseudo_tag_weight, FvT]`; empty weighs each event alike."""
-    norm: float | None = option(None, gt=0)
-    """The weights of the class are scaled to this sum; null leaves them."""
-    norm_with: str = option("")
-    """Another class; both are scaled together, so that its norm is the sum of both and their ratio stays."""
-    norm_per: str = option("")
-    """Key of a tag, as `kl`: the files of each value of it are scaled to `norm` by themselves."""
-    prescale: int = option(1, ge=1)
-    """Keep one in so many events, chosen by a hash of the event, and weigh them as if all were there."""
-    max_weight: float | None = option(None, gt=0)
-    """Events of greater absolute weight are left out and counted; for the few that outweigh a sample."""
-
-    @model_validator(mode="after")
-    def _one_norm(self) -> ClassOptions:
-        if self.norm_with and (self.norm is not None or self.norm_per):
-            raise ValueError("norm_with takes norm and norm_per of the other class; leave them out here")
-        if self.norm_per and self.norm is None:
-            raise ValueError("norm_per needs norm")
-        return self
-
-
-class PackOptions(Options):
-    """Trees of events → fixed-width arrays with event identity, label, region and weight."""
-
-    source: SourceOptions = option()
-    """Where the events lie."""
-    classes: dict[str, ClassOptions] = option(ordered=True, min_length=1, max_length=200)
-    """The classes in the order of the network's outputs."""
-    regions: Literal["run2", "run3", "file"] = option("run2")
-    """Signal region and sideband: by the mass planes of Run 2, the circles of Run 3, or as the file's own flags say."""
-    ancillary: tuple[str, ...] = option(("year", "n_selected", "xW", "xbW"))
-    """Further inputs of the network, one number an event."""
-    unlabelled: Literal["keep", "drop"] = option("keep")
-    """Events of no class: packed, so that predict scores them too though nothing trains on them, or left out."""
-    chunk_events: int = option(8192, unit="events", ge=64)
-    """Events in one chunk of the pack; a file is a few chunks."""
-    chunks: int | None = option(None, ge=1)
-    """So many chunks of nearly equal size in place of `chunk_events`."""
-    read_events: int = option(200_000, unit="events", ge=1000, effect=False)
-    """Events that one worker reads at a time."""
-    shuffle: bool = option(True)
-    """Whether the events are put in a random order of the seed."""
-
-    @model_validator(mode="after")
-    def _known_classes(self) -> PackOptions:
-        for name, one in self.classes.items():
-            other = self.classes.get(one.norm_with)
-            if one.norm_with and (other is None or other.norm_with or one.norm_with == name):
-                raise ValueError(f"classes.{name}.norm_with: {one.norm_with!r} is no class with a norm of its own")
-        return self
 
 
 class CheckOptions(Options):
@@ -120,87 +31,6 @@ class CheckOptions(Options):
     """Share of the absolute weight that may be negative in a class."""
     max_other_jets_dropped: float = option(0.05, ge=0, le=1)
     """Share of events that may have more jets than are kept."""
-
-
-class FoldOptions(Options):
-    """How events are dealt into folds."""
-
-    kind: Literal["modulo", "random"] = option("random")
-    """`modulo`: event number modulo k. `random`: a counter-based hash of (run, lumi, event)."""
-    k: int = option(3, ge=2, le=64)
-    """Folds; a model for each trains on the others."""
-    offsets: Numbers = option("0")
-    """For `modulo` the folds to train; for `random` the foldings, each with k folds: `0-2`, `0 2 4`, `0-2 4-6 8`."""
-    seed: str = option("fold")
-    """Word from which random foldings are drawn."""
-    test: bool = option(False)
-    """Keep one more fold out of training and validation, rotating, so that what picks the best epoch is not what is reported."""
-
-    @model_validator(mode="after")
-    def _folds_there(self) -> FoldOptions:
-        outside = [number for number in intervals(self.offsets) if self.kind == "modulo" and number >= self.k]
-        if outside:
-            raise ValueError(f"offset {outside[0]} is outside of k: {self.k} folds are numbered 0 to {self.k - 1}")
-        if self.test and self.k < 3:
-            raise ValueError("a test fold beside validation and training needs k of 3 or more")
-        return self
-
-
-class TrainOptions(FitOptions):
-    """Fit one model for each fold, folding and seed."""
-
-    epochs: int = option(20, ge=1)
-    """Passes over the training events."""
-    batch_size: int = option(1024, unit="events", ge=1)
-    """Events in one step at the start; `grow` makes it larger."""
-    learning_rate: float = option(0.01, gt=0)
-    """Learning rate at the start."""
-    optimizer: Optimizer = option(Adam())
-    """How the gradient becomes a step."""
-    schedule: Schedule = option(Constant())
-    """How the learning rate changes beside `rates`, which multiplies it: a warm-up, for example."""
-    precision: Literal["fp32"] = option("fp32")
-    """Number format; networks this small gain nothing from fewer bits."""
-    select: BestOptions = option(BestOptions())
-    """Which validation figure picks the best epoch of each member."""
-    stop: Stop = option(Stop())
-    """When to stop early; patience is counted for each member by itself, also where several train together."""
-    objective: Literal["svb", "fvt"] = option("svb")
-    """`svb`: weighted cross-entropy over all classes. `fvt`: over d4, d3, t4, t3, without d4 in the signal region."""
-    network: Network = option(HCROptions())
-    """The network."""
-    folds: FoldOptions = option(FoldOptions())
-    """How events are dealt into folds."""
-    seeds: Numbers = option("0")
-    """Trainings of each fold that differ only in what is random: `0-2` makes three of each."""
-    members: Literal["auto", "together", "apart"] = option("auto")
-    """All models in one stacked network, or one after the other: the same models but for rounding, and for what `network.dropout` draws.
-    `auto` takes apart with dropout; else it measures both for a moment, takes what is faster by more than a quarter, or else together on
-    a GPU and apart on a CPU, and records the choice."""
-    max_members: int | None = option(None, ge=1)
-    """At most so many models in one stack, where memory is short."""
-    grow: GrowOptions = option(GrowOptions())
-    """Growing batches."""
-    ghost: GhostOptions = option(GhostOptions())
-    """Ghost batch norm of HCR."""
-    rates: Rates = option(MilestoneOptions())
-    """How the learning rate falls."""
-    finetune: FinetuneOptions = option(FinetuneOptions())
-    """A last stage for the output layer."""
-    negative_weights: Literal["keep", "drop", "absolute"] = option("keep")
-    """What the loss does with events of negative weight."""
-
-    @model_validator(mode="after")
-    def _has_effect(self) -> TrainOptions:
-        if isinstance(self.rates, PlateauOptions) and self.validate == "never":
-            raise ValueError("rates: {kind: plateau} goes by the validation losses, and validate: never has none; take milestones")
-        if self.stop.patience is not None and self.validate == "never":
-            raise ValueError("stop.patience counts validations, and validate: never has none")
-        if self.network.kind != "hcr" and "ghost" in self.model_fields_set and self.ghost != GhostOptions():
-            raise ValueError(
-                f"ghost is of the batch norm of hcr; {self.network.kind} has none: leave it out, or take it back with `ghost: null`"
-            )
-        return self
 
 
 class PredictOptions(Options):

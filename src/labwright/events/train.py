@@ -21,7 +21,7 @@ from labwright.events.folds import Member, members, prove
 from labwright.events.network_options import PairformerOptions
 from labwright.events.packing.classes import NONE
 from labwright.events.packing.load import PackedEvents, load
-from labwright.events.recipe import TrainOptions
+from labwright.events.train_options import TrainOptions
 from labwright.events.training import groups, origins, rates
 from labwright.events.training.epochs import EPOCHS, write_epochs
 from labwright.events.training.groups import members_of, part_of

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from labwright.events.findings import BadFile
 from labwright.events.folds import Folding, fold_of
 from labwright.events.identity import Identity
+from labwright.events.pack_options import ClassOptions, PackOptions
 from labwright.events.packing.classes import (
     AMBIGUOUS,
     HEAVY,
@@ -25,7 +26,6 @@ from labwright.events.packing.classes import (
     figures,
     normalised,
 )
-from labwright.events.recipe import ClassOptions, PackOptions
 from labwright.events.table import BITS, EventTable
 
 FILES = ("signal.root", "data.root", "top.root")

@@ -13,7 +13,7 @@ from labwright.events.folds import members, prove, roles, scored
 from labwright.events.packing.bind import EVENTS
 from labwright.events.packing.classes import NONE
 from labwright.events.packing.load import PackedEvents, load
-from labwright.events.recipe import TrainOptions
+from labwright.events.train_options import TrainOptions
 from labwright.runs.errors import DataError, MissingError
 from labwright.runs.run import Run
 from tests.events.studies import conducted, two

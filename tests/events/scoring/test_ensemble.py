@@ -7,10 +7,10 @@ import torch
 from labwright.events.export import invented
 from labwright.events.folds import members, scored
 from labwright.events.networks.build import build, prepare
-from labwright.events.recipe import TrainOptions
 from labwright.events.scoring import ensemble
 from labwright.events.scoring.ensemble import outputs, score
 from labwright.events.scoring.scores import COUNT
+from labwright.events.train_options import TrainOptions
 from labwright.events.training.models import Models
 
 TOLD = {"objective": "svb", "classes": ["B", "S"], "ancillary": ["year", "n_selected"], "other_jets": 5}

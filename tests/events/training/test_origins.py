@@ -12,7 +12,7 @@ import torch
 from labwright.events import train
 from labwright.events.folds import members
 from labwright.events.packing.load import load
-from labwright.events.recipe import TrainOptions
+from labwright.events.train_options import TrainOptions
 from labwright.events.training.epochs import EPOCHS, read_epochs
 from labwright.events.training.history import BEST, read_best
 from labwright.events.training.models import load_models

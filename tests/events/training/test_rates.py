@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labwright.events.network_options import GhostOptions
-from labwright.events.recipe import TrainOptions
+from labwright.events.train_options import TrainOptions
 from labwright.events.training.rates import batch_size, factors, ghosts
 
 NONE = np.empty((0, 2))

@@ -14,7 +14,7 @@ from labwright.events.folds import TRAIN, members, roles
 from labwright.events.identity import Identity
 from labwright.events.network_options import BestOptions
 from labwright.events.packing.load import PackedEvents
-from labwright.events.recipe import TrainOptions
+from labwright.events.train_options import TrainOptions
 from labwright.events.training.history import History, Validation, chosen, ended, read_best, write_best
 from labwright.events.training.rows import rows_of, seed_of, spread
 from labwright.events.training.task import EventsTask

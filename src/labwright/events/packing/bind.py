@@ -16,10 +16,10 @@ from labwright.data.write import ArraySpec, finish_pack, shards, write_shard
 from labwright.events.findings import finding
 from labwright.events.flags import FLAGS
 from labwright.events.identity import Identity
+from labwright.events.pack_options import PackOptions
 from labwright.events.packing.classes import KEPT, NONE, UNCLAIMED, UNWEIGHED, ClassFigures, figures, normalised
 from labwright.events.packing.pieces import TABLES, Pieces
 from labwright.events.packing.repeats import repeats
-from labwright.events.recipe import PackOptions
 from labwright.runs.errors import Stopped
 from labwright.study.step import Job
 

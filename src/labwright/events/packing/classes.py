@@ -18,7 +18,7 @@ from labwright.data.findings import Finding
 from labwright.events.findings import BadFile, finding
 from labwright.events.flags import condition
 from labwright.events.identity import Identity, draw
-from labwright.events.recipe import ClassOptions
+from labwright.events.pack_options import ClassOptions
 from labwright.events.source import applies, tags_of
 from labwright.events.table import EventTable
 from labwright.study.messages import listed, nearest

@@ -8,11 +8,11 @@ from typing import NamedTuple
 from labwright.data.findings import Finding
 from labwright.events.findings import BadFile, finding
 from labwright.events.flags import FLAGS, condition
+from labwright.events.pack_options import PackOptions
 from labwright.events.physics.regions import REGION_BITS
 from labwright.events.reading.files import opened
 from labwright.events.reading.friends import joined, shared
 from labwright.events.reading.layouts import Found, match
-from labwright.events.recipe import PackOptions
 from labwright.events.source import Listing, SourceFile, applies
 from labwright.events.source_options import SourceOptions
 from labwright.events.table import BITS

@@ -18,9 +18,9 @@ import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
 from labwright.data.packs import Pack
+from labwright.events.pack_options import PackOptions
 from labwright.events.packing.bind import COPIES, EVENTS, PACK
 from labwright.events.reading.addresses import placed
-from labwright.events.recipe import PackOptions
 from labwright.events.scoring import friend_files
 from labwright.events.scoring.friend_files import Source
 from labwright.events.scoring.scores import COUNT, MEMBERS, TABLE

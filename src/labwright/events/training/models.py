@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from labwright.events.folds import Member, member
 from labwright.events.network_options import Network
 from labwright.events.networks.build import build
-from labwright.events.recipe import TrainOptions
+from labwright.events.train_options import TrainOptions
 from labwright.learn import tensors
 from labwright.learn.model import MODEL, counted, load_weights, read_model
 from labwright.runs.errors import DataError

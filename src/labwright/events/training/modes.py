@@ -19,7 +19,7 @@ import torch
 
 from labwright.events.networks.build import build
 from labwright.events.packing.load import PackedEvents
-from labwright.events.recipe import TrainOptions
+from labwright.events.train_options import TrainOptions
 from labwright.events.training import losses, rates
 from labwright.events.training.members import Stack, by_member
 from labwright.learn import devices, schedules

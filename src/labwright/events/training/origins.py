@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from labwright.events.folds import Member
 from labwright.events.packing.load import PackedEvents
-from labwright.events.recipe import TrainOptions
+from labwright.events.train_options import TrainOptions
 from labwright.events.training import history
 from labwright.events.training.groups import members_of
 from labwright.events.training.members import PREFIX

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labwright.events.network_options import GhostOptions, MilestoneOptions, PlateauOptions
-from labwright.events.recipe import TrainOptions
+from labwright.events.train_options import TrainOptions
 
 FloatArray = NDArray[np.float64]
 

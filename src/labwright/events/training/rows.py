@@ -12,7 +12,7 @@ from torch import Tensor
 from labwright.data.sampler import IntArray, generator, order
 from labwright.events.folds import TRAIN, VALIDATE, Member, roles
 from labwright.events.packing.load import PackedEvents
-from labwright.events.recipe import TrainOptions
+from labwright.events.train_options import TrainOptions
 from labwright.events.training import losses
 
 

@@ -14,7 +14,7 @@ from labwright.data.sampler import IntArray
 from labwright.events.folds import Member
 from labwright.events.networks.build import build, expect, prepare
 from labwright.events.packing.load import PackedEvents
-from labwright.events.recipe import TrainOptions
+from labwright.events.train_options import TrainOptions
 from labwright.events.training import losses, rates
 from labwright.events.training.epochs import judged
 from labwright.events.training.history import BEST, METRICS, History, Validation, chosen, ended, read_best, values_of, write_best
