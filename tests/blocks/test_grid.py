@@ -76,7 +76,7 @@ def _pooling_network(reach: int) -> Callable[[np.ndarray], np.ndarray]:
     return compute
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.integers(1, 23), st.integers(1, 23)), min_size=1, max_size=4),
     st.tuples(st.integers(1, 12), st.integers(1, 12)),

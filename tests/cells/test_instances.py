@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
@@ -15,9 +15,6 @@ from labwright.cells.target import BORDER, CORE, border_core
 from labwright.testing.rods import rods
 
 CROSS = ndimage.generate_binary_structure(2, 1)
-
-unhurried = settings(deadline=None)
-"""The first call of a kernel may compile it."""
 
 class_maps = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=14), elements=st.sampled_from([0, 0, 1, 2, 2]))
 
@@ -42,14 +39,12 @@ def one_by_one(classes: np.ndarray, core_min_px: int, isolated_border_min_px: in
     return labels
 
 
-@unhurried
 @given(class_maps, st.integers(0, 4), st.integers(0, 6))
 def test_equals_the_rule_worked_out_piece_by_piece(classes: np.ndarray, core_min_px: int, isolated_border_min_px: int) -> None:
     labels = instances(classes, core_min_px=core_min_px, isolated_border_min_px=isolated_border_min_px)
     np.testing.assert_array_equal(labels, one_by_one(classes, core_min_px, isolated_border_min_px))
 
 
-@unhurried
 @given(class_maps)
 def test_the_kernels_equal_their_plain_references(classes: np.ndarray) -> None:
     cores, core_count = ndimage.label(classes == CORE, CROSS)
@@ -131,7 +126,6 @@ def test_more_than_65535_cells_are_counted_in_uint32(side: int) -> None:
     assert labels.max() == count == len(np.unique(labels)) - 1
 
 
-@unhurried
 @given(st.integers(0, 1000))
 def test_classes_in_another_memory_order_give_the_same(seed: int) -> None:
     classes = np.random.default_rng(seed).integers(0, 3, (23, 31), dtype=np.uint8)

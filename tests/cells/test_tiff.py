@@ -168,7 +168,7 @@ def test_a_file_cut_anywhere_is_refused(compression: str | None) -> None:
         assert refused(read_mask, data[:end]).finding == "CEL010"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_a_damaged_header_never_gets_past_as_another_error(data: st.DataObject) -> None:
     content = bytearray(encoded(RAMP.astype(np.uint16), compression="zlib"))

@@ -132,7 +132,7 @@ SHAPES = arrays.array_shapes(min_dims=1, max_dims=4, max_side=7)
 TYPES = st.sampled_from(["bool", "uint8", "uint16", "int32", "int64", "float16", "float32", "float64", "complex64"])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data(), st.integers(1, 9), st.sampled_from([None, "zstd"]))
 def test_any_array_comes_back(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, shard_items: int, compression: str | None

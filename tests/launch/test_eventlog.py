@@ -53,7 +53,7 @@ def stands(path: Path, *history: tuple[int, str]) -> JobState:
 
 
 @given(HISTORY)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_both_readers_see_the_same_events(tmp_path: Path, history: list[tuple[int, int, tuple[int, str], int]]) -> None:
     path = tmp_path / "log"
     path.unlink(missing_ok=True)
@@ -76,7 +76,7 @@ def test_both_readers_see_the_same_events(tmp_path: Path, history: list[tuple[in
 
 
 @given(HISTORY, st.data())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_log_that_is_read_as_it_grows_ends_as_one_read_at_once(
     tmp_path: Path, history: list[tuple[int, int, tuple[int, str], int]], data: st.DataObject
 ) -> None:

@@ -94,7 +94,7 @@ def test_setup_lines_prepare_the_shell_of_the_payload(bench: Bench) -> None:
     assert {"FOUND": "-yes", "TWO": "2"}.items() <= bench.environment().items()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(value=st.text(st.characters(exclude_characters="$", exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=20))
 def test_a_value_of_the_site_arrives_as_it_is(value: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     lines = script.environment(Site(kind="local", name="toy", env={"VALUE": value}), {})

@@ -146,7 +146,7 @@ names = st.tuples(st.sampled_from(["n", "gpu"]), st.lists(numbers, min_size=1, m
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(names, min_size=1, max_size=3).map(",".join))
 def test_host_lists_are_read_as_slurm_reads_them(cluster: Cluster, text: str) -> None:
     assert accounting.hosts(text) == cluster.tool("scontrol", "show", "hostnames", text).split()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from labwright.study.expand import expand, text
@@ -112,7 +112,6 @@ def escaped(value: Any) -> Any:
     return value.replace("$", "$$") if isinstance(value, str) else value
 
 
-@settings(deadline=None)
 @given(train=trains, tags=st.lists(texts, max_size=3))
 def test_the_expanded_study_is_the_study(study: Callable[..., Study], folder: Path, train: dict[str, Any], tags: list[str]) -> None:
     first = study(f"train: {written(escaped(train))}\nrun: {written(escaped({'tags': tags}))}\n")

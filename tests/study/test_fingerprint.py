@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from labwright.study import registry
@@ -120,7 +120,6 @@ def test_weights_count_by_the_run_they_come_from(toy: ModuleType, path: str, cou
     assert effective(toy.TrainOptions(checkpoint=Path(path)))["checkpoint"] == {"path": counts}
 
 
-@settings(deadline=None)
 @given(st.integers(1, 10**6), st.floats(1e-9, 1e9), st.text(max_size=9))
 def test_equal_options_have_one_fingerprint_and_survive_json(toy: ModuleType, epochs: int, rate: float, title: str) -> None:
     options = toy.TrainOptions(epochs=epochs, learning_rate=rate, title=title)

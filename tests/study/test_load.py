@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from labwright.runs.errors import MissingError, StudyError
@@ -83,7 +83,6 @@ def test_names_are_texts() -> None:
     assert read("{on: 1, no: 2, 01: 3, true: 4, null: 5}") == {"on": 1, "no": 2, "01": 3, "true": 4, "null": 5}
 
 
-@settings(deadline=None)
 @given(json_values)
 def test_json_is_read_as_json_reads_it(value: Any) -> None:
     text = json.dumps({"value": value}, ensure_ascii=False)

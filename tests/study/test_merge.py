@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from labwright.study.load import Node, find, parse, plain
@@ -37,7 +37,6 @@ def _merged(first: object, second: object) -> object:
     return second
 
 
-@settings(deadline=None)
 @given(trees, trees)
 def test_merging_is_recursive_replacement(first: object, second: object) -> None:
     def nodes(value: object, origin: str) -> Node:

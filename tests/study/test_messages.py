@@ -3,7 +3,7 @@ from __future__ import annotations
 import pickle
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from labwright.runs.errors import StudyError
@@ -42,7 +42,6 @@ def test_the_nearest_name(name: str, meant: str) -> None:
     assert nearest(name, ["epochs", "learning_rate", "batch_size"]) == meant
 
 
-@settings(deadline=None)
 @given(st.text(min_size=1), st.lists(st.text(), max_size=5))
 def test_the_nearest_name_is_one_of_the_names(name: str, names: list[str]) -> None:
     assert nearest(name, names) in [*names, ""]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from labwright.study.load import Node, parse, plain
@@ -152,7 +152,6 @@ def shape(value: Any) -> Any:
     return [shape(item) for item in value] if isinstance(value, list) else "scalar"
 
 
-@settings(deadline=None)
 @given(templates, anything)
 def test_no_value_changes_the_structure(template: Any, value: Any) -> None:
     def nodes(item: Any) -> Node:
@@ -166,7 +165,6 @@ def test_no_value_changes_the_structure(template: Any, value: Any) -> None:
     assert shape(plain(filled)) == shape(template)
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20))
 def test_doubled_dollars_are_dollars(text: str) -> None:
     node = parse("a: ''", "study.yaml", [])

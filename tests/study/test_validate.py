@@ -4,7 +4,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from labwright.study.load import Node, parse, plain
@@ -48,7 +48,6 @@ def node(value: Any) -> Node:
     return Node(value, "study.yaml:1", str(value))
 
 
-@settings(deadline=None)
 @given(value=st.dictionaries(st.sampled_from(NAMES), anything, max_size=6), section=st.sampled_from(["TrainOptions", "PackOptions"]))
 def test_whatever_a_section_holds_it_is_options_or_mistakes(toy: ModuleType, value: dict[str, Any], section: str) -> None:
     mistakes: list[Mistake] = []

@@ -40,7 +40,7 @@ def test_the_last_stage_has_a_rate_of_its_own() -> None:
     assert factors(options, 5, NONE) == pytest.approx([0.005, 0.005])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(st.tuples(*[st.sampled_from([0.5, 0.7, 0.69999, 0.9, 1.2, float("nan")])] * 2), max_size=12),
     st.integers(0, 2),
