@@ -58,6 +58,8 @@ def close(packed: PackedEvents, fvt: Any, region: str = "SR") -> Closed:
 
 def test_the_known_ratio_closes(right: Closed) -> None:
     assert abs(right.difference.pull) < 3
+    assert right.difference_known is not None
+    assert right.difference_known.auc == pytest.approx(right.difference.auc, abs=1e-3)
     assert right.difference_before.pull > 5
     assert right.ratio == pytest.approx(1, abs=4 * right.ratio_sigma)
     assert min(one.p for one in right.after.values()) > 1e-3
@@ -70,6 +72,8 @@ def test_the_known_ratio_closes(right: Closed) -> None:
 def test_a_wrong_ratio_is_found(packed: PackedEvents) -> None:
     wrong = close(packed, packed.column("r_true") ** 2)
     assert wrong.difference.pull > 4
+    assert wrong.difference_known is not None
+    assert abs(wrong.difference_known.pull) < 3
     assert wrong.after["r_true"].p < 1e-6
     assert wrong.grade is not None
     assert wrong.grade.rms > 0.2

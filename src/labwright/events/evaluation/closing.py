@@ -100,6 +100,8 @@ class Closed:
     difference: Difference
     difference_before: Difference
     """With FvT = 1."""
+    difference_known: Difference | None
+    """With the known ratio in place of FvT, where there is one: what the test says of these very events where nothing is wrong."""
     grade: Grade | None
 
     @property
@@ -150,7 +152,10 @@ def closed(packed: PackedEvents, fvt: Real, region: str, names: Sequence[str], *
     used = np.concatenate([data, model])
     features = _features(packed, used)
     first = np.arange(len(used)) < len(data)
-    tested = [told_apart(features, first, np.concatenate([weight[data], one]), seed=seed, resamples=resamples) for one in (after, before)]
+    weights = [after, before]
+    if TRUE in columns(packed):
+        weights.append(before * np.concatenate([variable(TRUE, packed)[three], np.ones(len(top))]))
+    tested = [told_apart(features, first, np.concatenate([weight[data], one]), seed=seed, resamples=resamples) for one in weights]
     total, sigma = after.sum(), np.sqrt((weight[data] ** 2).sum() / weight[data].sum() ** 2 + (after**2).sum() / after.sum() ** 2)
     return Closed(
         region=region,
@@ -163,6 +168,7 @@ def closed(packed: PackedEvents, fvt: Real, region: str, names: Sequence[str], *
         before=dict(zip(drawn, agreements(sides["before"]), strict=True)),
         difference=tested[0],
         difference_before=tested[1],
+        difference_known=tested[2] if len(tested) > 2 else None,
         grade=against_truth(packed, fvt, region),
     )
 

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from labwright.events.evaluation import plots, stacks
+from labwright.events.evaluation.c2st import Difference
 from labwright.events.evaluation.closing import FVT, SIGNAL, Closed, Drawn, against_truth, closed
 from labwright.events.evaluation.plots import Curve
 from labwright.events.evaluation.stacks import Counts
@@ -70,6 +71,8 @@ def figures_of(one: Closed) -> dict[str, Any]:
         "fvt_negative": one.tails.negative,
         "fvt_greatest": one.tails.greatest,
     }
+    if one.difference_known:
+        found["c2st_pull_known_ratio"] = one.difference_known.pull
     told = {f"{name}_{one.region}": value for name, value in found.items()}
     return told if one.grade is None else told | _graded(one.grade, one.region)
 
@@ -86,15 +89,10 @@ def _grades(grade: Grade) -> list[dict[str, Any]]:
 
 
 def _headlines(one: Closed, unscored: int) -> sections.Section:
-    difference, before = one.difference, one.difference_before
+    others = {"the same with FvT = 1": one.difference_before, "the same with the known ratio": one.difference_known}
     items = [
-        sections.figure(
-            "classifier test, AUC",
-            difference.auc,
-            method=f"± {difference.sigma:.4f} (DeLong), {difference.pull:+.1f} σ from 0.5",
-            note="0.5: cannot be told apart",
-        ),
-        sections.figure("the same with FvT = 1", before.auc, method=f"± {before.sigma:.4f} (DeLong), {before.pull:+.1f} σ from 0.5"),
+        sections.figure("classifier test, AUC", one.difference.auc, method=_sigmas(one.difference), note="0.5: cannot be told apart"),
+        *(sections.figure(name, of.auc, method=_sigmas(of)) for name, of in others.items() if of),
         sections.figure("χ²/ndf over all variables", one.chi2_per_ndf),
         sections.figure("data / model", one.ratio, method=f"± {one.ratio_sigma:.4f} (Σw² of both sides)"),
         sections.figure(
@@ -109,6 +107,10 @@ def _headlines(one: Closed, unscored: int) -> sections.Section:
     if unscored:
         note += f" {unscored:,} events have no score and stay out."
     return sections.figures(f"FvT closure: {NAMES[one.region]}", items, note)
+
+
+def _sigmas(of: Difference) -> str:
+    return f"± {of.sigma:.4f} (DeLong), {of.pull:+.1f} σ from 0.5"
 
 
 def _variables(one: Closed) -> sections.Section:
