@@ -106,22 +106,21 @@ def disk_error(error: OSError, place: Path) -> LabwrightError | OSError:
     if gone(error):
         return patience.sentence(error, place)
     elsewhere = "or put runs elsewhere with --runs DIR"
-    sentences = {
-        errno.ENOSPC: ("the disk is full", f"Free some space, {elsewhere}; then run again, nothing done is lost."),
-        errno.EDQUOT: ("the disk quota is used up", f"Free some space, {elsewhere}; then run again, nothing done is lost."),
+    room = f"Free some space, {elsewhere}; then run again, nothing done is lost."
+    sentences: dict[int | None, tuple[type[LabwrightError], str, str]] = {
+        errno.ENOSPC: (FaultError, "the disk is full", room),
+        errno.EDQUOT: (FaultError, "the disk quota is used up", room),
+        errno.EROFS: (DeniedError, "the file system is read-only", "Put runs elsewhere with --runs DIR."),
+        errno.EACCES: (DeniedError, "permission denied", f"Change its permissions, {elsewhere}."),
+        errno.EPERM: (DeniedError, "permission denied", f"Change its permissions, {elsewhere}."),
+        errno.ENOTDIR: (MissingError, "a file stands where a folder has to be", f"Move it away, {elsewhere}."),
     }
+    if error.errno not in sentences:
+        return error
+    kind, what, todo = sentences[error.errno]
     # A block that writes may have been denied a file that it wanted to read.
     where = _final(Path(os.fsdecode(error.filename))) if error.filename and not isinstance(error.filename, int) else place
-    if error.errno == errno.EROFS:
-        return DeniedError("the file system is read-only", where=str(where), todo="Put runs elsewhere with --runs DIR.")
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return DeniedError("permission denied", where=str(where), todo=f"Change its permissions, {elsewhere}.")
-    if error.errno == errno.ENOTDIR:
-        return MissingError("a file stands where a folder has to be", where=str(where), todo=f"Move it away, {elsewhere}.")
-    if error.errno in sentences:
-        what, todo = sentences[error.errno]
-        return FaultError(what, where=str(where), todo=todo)
-    return error
+    return kind(what, where=str(where), todo=todo)
 
 
 @contextmanager
