@@ -81,14 +81,10 @@ def _runs(arguments: argparse.Namespace) -> list[Run]:
     words = arguments.what[1:]
     if not words or not all(Path(word).is_file() for word in words):
         return [places.one_run(word, places.runs_option(arguments)) for word in words]
-    from labwright.study.plan import plan
-
     if arguments.step is None:
         raise CommandError("of a study one step is exported", where="labwright export", todo="Name it with --step.")
     arguments.study = words
-    study = places.resolved(arguments)
-    rows.check_step(study, arguments.step)
-    steps = plan(study, runs=places.runs_option(arguments), chosen=places.chosen(arguments, study), steps=[arguments.step])
+    ((study, steps),) = rows.planned(arguments, [places.resolved(arguments)], arguments.step)
     planned = next(one for one in steps if one.name == arguments.step)
     if planned.state == "absent":
         todo = f"Run it first: `labwright run {' '.join(words)} --step {arguments.step}`."
