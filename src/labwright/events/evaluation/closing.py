@@ -133,12 +133,19 @@ def closed(packed: PackedEvents, fvt: Real, region: str, names: Sequence[str], *
     weight = packed.weight.numpy().astype(np.float64)
     model = np.concatenate([three, top])
     before = weight[model]
-    after = before * np.concatenate([fvt[three], np.ones(len(top))])
+    truth = variable(TRUE, packed) if TRUE in columns(packed) else None
+
+    def modelled(ratio: Real) -> Real:
+        """Weights of the model; top pairs are in it as they are."""
+        found: Real = before * np.concatenate([ratio[three], np.ones(len(top))])
+        return found
+
+    after = modelled(fvt)
     if not after.sum() > 0:
         raise NoModel(f"FvT makes the three-tag data of {region} add up to {after.sum():.4g}", where="FvT", todo="Look at the training.")
     drawn: dict[str, Drawn] = {}
     sides: dict[str, list[tuple[Side, Side]]] = {"after": [], "before": []}
-    for name in dict.fromkeys([*names, FVT, *([TRUE] if TRUE in columns(packed) else [])]):
+    for name in dict.fromkeys([*names, FVT, *([TRUE] if truth is not None else [])]):
         values = fvt if name == FVT else variable(name, packed)
         known = shown(name, values[np.concatenate([data, model])])
         own = axis(known, bins)
@@ -152,10 +159,10 @@ def closed(packed: PackedEvents, fvt: Real, region: str, names: Sequence[str], *
     used = np.concatenate([data, model])
     features = _features(packed, used)
     first = np.arange(len(used)) < len(data)
-    weights = [after, before]
-    if TRUE in columns(packed):
-        weights.append(before * np.concatenate([variable(TRUE, packed)[three], np.ones(len(top))]))
-    tested = [told_apart(features, first, np.concatenate([weight[data], one]), seed=seed, resamples=resamples) for one in weights]
+
+    def tested(weights: Real) -> Difference:
+        return told_apart(features, first, np.concatenate([weight[data], weights]), seed=seed, resamples=resamples)
+
     total, sigma = after.sum(), np.sqrt((weight[data] ** 2).sum() / weight[data].sum() ** 2 + (after**2).sum() / after.sum() ** 2)
     return Closed(
         region=region,
@@ -166,9 +173,9 @@ def closed(packed: PackedEvents, fvt: Real, region: str, names: Sequence[str], *
         drawn=drawn,
         after=dict(zip(drawn, agreements(sides["after"], resamples=resamples, seed=seed), strict=True)),
         before=dict(zip(drawn, agreements(sides["before"]), strict=True)),
-        difference=tested[0],
-        difference_before=tested[1],
-        difference_known=tested[2] if len(tested) > 2 else None,
+        difference=tested(after),
+        difference_before=tested(before),
+        difference_known=None if truth is None else tested(modelled(truth)),
         grade=against_truth(packed, fvt, region),
     )
 
