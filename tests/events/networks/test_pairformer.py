@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch.func import functional_call, vmap
@@ -12,13 +10,7 @@ from labwright.events.networks.build import prepare
 from labwright.events.networks.pairformer import Pairformer
 from tests.events.networks.test_build import ANCILLARY, Events, events
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def prepared(**more: object) -> tuple[Pairformer, Events]:
