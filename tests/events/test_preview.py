@@ -50,6 +50,19 @@ def test_each_set_of_tags_has_its_files_friends_selection_columns_classes_rows_a
     assert f"30 rows, sum of weights {total:.6g}" in ttbar
 
 
+def test_columns_are_as_those_that_stand_above_in_full(tmp_path: Path) -> None:
+    few = events(30)
+    write_root(tmp_path / "a.root", {**few, **{f"further_{number}": few["weight"] for number in range(40)}})
+    for name in ("b.root", "c.root"):
+        write_root(tmp_path / name, few)
+    groups = [{"tags": f"label:{name}", "files": [f"{name}.root"]} for name in "abc"]
+    lines = preview(packed(SourceOptions.model_validate({"path": tmp_path, "groups": groups}), all={}))
+    first, second, third = [line.removeprefix("  columns: ") for line in lines if "columns:" in line]
+    assert "further_39" in first
+    assert second.startswith("pt ← jet_pt")
+    assert third == "as above"
+
+
 def test_a_file_that_cannot_be_read_is_a_line(tmp_path: Path) -> None:
     write_root(tmp_path / "a.root", events(30))
     (tmp_path / "b.root").write_bytes(b"no tree")

@@ -63,23 +63,24 @@ def _group(
     friends = list(dict.fromkeys(spec for file in files for spec in file.friends))
     mine = [_words(name, one) for name, one in options.classes.items() if applies(one.tags, tags)]
     columns = _all(found) if found else []
+    beside = _beside(columns, above)
     lines = [
         f"{','.join(sorted(tags)) or 'no tags'}: {_some([file.name for file in files])}",
         f"  friends: {', '.join(friends) or 'none'}",
         f"  selection: {_selection(options.source, found)}",
-        *([f"  columns: {_beside(columns, above)}"] if found else []),
+        *([f"  columns: {beside or ', '.join(columns)}"] if found else []),
         f"  classes: {'; '.join(mine) or 'none'}",
         f"  {rows:,} rows, sum of weights {weights:,.6g}",
     ]
-    return lines, bad, above or columns
+    return lines, bad, columns if columns and not beside else above
 
 
 def _beside(columns: Sequence[str], above: Sequence[str]) -> str:
-    """All of them, or what sets them apart from those above where that is less."""
+    """What sets them apart from those above; nothing where that is no less than all of them."""
     more = [name for name in columns if name not in above]
     less = [name for name in above if name not in columns]
     if not above or len(more) + len(less) >= len(columns):
-        return ", ".join(columns)
+        return ""
     return "as above" + f", and {', '.join(more)}" * bool(more) + f", without {', '.join(less)}" * bool(less)
 
 
